@@ -1,0 +1,1 @@
+"""Boundaries around motifs and splice sites, against matched controls. Reads tracks; needs no torch."""

@@ -1,0 +1,1 @@
+"""The boundary explorer. Reads tracks and analysis results; needs no torch."""

@@ -1,0 +1,26 @@
+"""Fixtures shared by all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real genomes and golden files beside the checkout; tests that need it skip without it.
+
+    Looked for at $LDARNET_SHARED, then at ../shared.
+    """
+    folder = Path(os.environ.get("LDARNET_SHARED", REPO.parent / "shared"))
+    if not (folder / "data").is_dir():
+        pytest.skip(f"no real genomes at {folder} (set LDARNET_SHARED)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def golden_dir() -> Path:
+    """Golden tensors of the published code that travel with the repository."""
+    return REPO / "tests" / "golden"
