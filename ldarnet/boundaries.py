@@ -1,0 +1,250 @@
+"""Model x window plan -> track: the probability of a cut at every base of a genome."""
+
+import time
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+
+from ldarnet import stitch, vocab
+from ldarnet.genome import Batch, Contig, Genome, Interval, Window, open_genome, plan_batches, select_batches
+from ldarnet.model import LDARNet
+from ldarnet.tracks import open_writer, round_values
+
+Strand = Literal["+", "-", "both-mean"]
+STRANDS: tuple[Strand, ...] = ("+", "-", "both-mean")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+DEFAULT_BATCH_TOKENS = 16_384
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackSettings:
+    """How a track is computed. Two runs with equal settings, model and FASTA give the same values."""
+
+    window_bp: int
+    halo_bp: int
+    strand: Strand = "+"
+    stage: int = 0
+    dtype: str = "float32"
+    batch_tokens: int = DEFAULT_BATCH_TOKENS
+    decimals: int = 4
+
+    def __post_init__(self) -> None:
+        if self.strand not in STRANDS:
+            raise ValueError(f"--strand: expected one of {', '.join(STRANDS)}, got {self.strand!r}")
+        if self.dtype not in DTYPES:
+            raise ValueError(f"--dtype: expected one of {', '.join(DTYPES)}, got {self.dtype!r}")
+        if self.decimals < 0 or self.stage < 0:
+            raise ValueError(f"--decimals and --stage: expected 0 or more, got {self.decimals} and {self.stage}")
+
+
+class Stretch(NamedTuple):
+    """Values of consecutive bases: float32 [channels, num_bases], NaN = no value.
+
+    Channel 0 is the track; channel 1, for both strands, the standard deviation of the two.
+    """
+
+    chrom: str
+    start: int
+    values: np.ndarray
+
+
+def default_settings(model: LDARNet, *, window_bp: int | None = None, halo_bp: int | None = None) -> tuple[int, int]:
+    """Window and halo in bases: the training context, and what the checkpoint's notes say (else a quarter window)."""
+    window = model.config.context_bp if window_bp is None else window_bp
+    if halo_bp is None:
+        notes = model.provenance.notes if model.provenance else {}
+        halo_bp = min(int(notes.get("halo_bp", window // 4)), (window - 1) // 2)
+    return window, halo_bp
+
+
+def pick_device(name: str) -> torch.device:
+    """The device for "auto", "cpu", "cuda", "cuda:1" or "mps"; ValueError where it is not there."""
+    if name == "auto":
+        mps = torch.backends.mps.is_available()
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if mps else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"--device: expected auto, cpu, cuda, cuda:N or mps, got {name!r}") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"--device {name}: {torch.cuda.device_count()} CUDA devices are available here")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("--device mps: not available here")
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise ValueError(f"--device: expected auto, cpu, cuda, cuda:N or mps, got {name!r}")
+    return device
+
+
+def planned_batches(
+    genome: Genome, settings: TrackSettings, regions: Sequence[Interval] | None = None
+) -> Iterator[Batch]:
+    """The batches of the whole FASTA, or those that regions need, whole and with their place in the plan."""
+    batches = plan_batches(genome.contigs, settings.window_bp, settings.halo_bp, settings.batch_tokens)
+    return batches if regions is None else select_batches(batches, regions)
+
+
+class BatchRunner:
+    """Runs the encoder and the routers on batches of windows."""
+
+    def __init__(self, model: LDARNet, genome: Genome, settings: TrackSettings) -> None:
+        if settings.stage >= model.config.num_stages:
+            stages = model.config.num_stages
+            raise ValueError(f"--stage {settings.stage}: the model has {stages} stages, counted from 0")
+        self._model, self._genome, self._settings = model, genome, settings
+        self._device = next(model.parameters()).device
+
+    def run(self, batch: Batch) -> list[Stretch]:
+        """The values of the cores of a batch, in order. Windows whose core is all N are not computed."""
+        bases = [self._genome.ids(w.chrom, w.start, w.end) for w in batch.windows]
+        known = [bool((_core(ids, w) != vocab.N).any()) for ids, w in zip(bases, batch.windows, strict=True)]
+        wanted = [ids for ids, is_known in zip(bases, known, strict=True) if is_known]
+        computed = iter(self._values(wanted) if wanted else [])
+        num_channels = 2 if self._settings.strand == "both-mean" else 1
+        stretches = []
+        for ids, window, is_known in zip(bases, batch.windows, known, strict=True):
+            if is_known:
+                values = stitch.without_unknown_bases(next(computed), ids)
+            else:
+                values = np.full((num_channels, len(ids)), np.nan, dtype=np.float32)
+            rounded = round_values(_core(values, window), self._settings.decimals)
+            stretches.append(Stretch(window.chrom, window.core_start, rounded))
+        return stretches
+
+    def _values(self, windows: list[np.ndarray]) -> list[np.ndarray]:
+        """Per window float32 [channels, length]."""
+        strand = self._settings.strand
+        if strand == "+":
+            return [v[None] for v in self._one_strand(windows)]
+        turned = self._one_strand([vocab.reverse_complement(w) for w in windows])
+        reverse = [stitch.from_reverse_complement(v) for v in turned]
+        if strand == "-":
+            return [v[None] for v in reverse]
+        forward = self._one_strand(windows)
+        return [np.stack(stitch.mean_of_strands(f, r)) for f, r in zip(forward, reverse, strict=True)]
+
+    def _one_strand(self, windows: list[np.ndarray]) -> list[np.ndarray]:
+        lengths = [len(w) for w in windows]
+        ids = np.full((len(windows), max(lengths)), vocab.PAD, dtype=np.uint8)
+        for row, window in zip(ids, windows, strict=True):
+            row[: len(window)] = window
+        tokens = torch.from_numpy(ids).to(self._device)
+        valid = None
+        if min(lengths) < max(lengths):
+            valid = (
+                torch.arange(max(lengths), device=self._device) < torch.tensor(lengths, device=self._device)[:, None]
+            )
+        with torch.inference_mode(), self._precision():
+            routing = self._model.boundaries(tokens, valid, max_stages=self._settings.stage + 1).routing
+        probs = [r.prob.float().cpu().numpy() for r in routing]
+        cuts = [r.cut.cpu().numpy() for r in routing]
+        return [
+            stitch.values_at_cuts([p[i] for p in probs], [c[i] for c in cuts], length, self._settings.stage)
+            for i, length in enumerate(lengths)
+        ]
+
+    def _precision(self) -> AbstractContextManager[object]:
+        if self._settings.dtype == "float32":
+            return nullcontext()
+        return torch.autocast(self._device.type, DTYPES[self._settings.dtype])
+
+
+def _core(array: np.ndarray, window: Window) -> np.ndarray:
+    """The core of a window along the last axis."""
+    return array[..., window.core_start - window.start : window.core_end - window.start]
+
+
+class RegionFilter:
+    """Keeps of every stretch the parts that regions (merged, sorted) cover; everything where there are none."""
+
+    def __init__(self, regions: Sequence[Interval] | None) -> None:
+        self._spans: dict[str, tuple[list[int], list[int]]] | None = None
+        if regions is not None:
+            self._spans = {}
+            for chrom, start, end in regions:
+                starts, ends = self._spans.setdefault(chrom, ([], []))
+                starts.append(start)
+                ends.append(end)
+
+    def parts(self, stretch: Stretch) -> Iterator[Stretch]:
+        """The covered parts, in order."""
+        if self._spans is None:
+            yield stretch
+            return
+        chrom, first, values = stretch
+        starts, ends = self._spans.get(chrom, ([], []))
+        last = first + values.shape[-1]
+        for i in range(bisect_right(ends, first), bisect_left(starts, last)):
+            low, high = max(starts[i], first), min(ends[i], last)
+            yield Stretch(chrom, low, values[:, low - first : high - first])
+
+
+@dataclass(frozen=True)
+class BoundaryTrack:
+    """A track held in memory: `data[chrom]` is float32 [length], NaN = no value."""
+
+    contigs: tuple[Contig, ...]
+    data: dict[str, np.ndarray]
+    settings: TrackSettings
+    seconds: float = field(default=0.0, compare=False)
+
+    def values(self, chrom: str, start: int, end: int) -> np.ndarray:
+        """float32 [end - start]: the probability of a cut left of each base; NaN = no value."""
+        if chrom not in self.data:
+            raise ValueError(f"no contig {chrom!r}; there are {', '.join(list(self.data)[:8])}")
+        if not 0 <= start <= end <= len(self.data[chrom]):
+            raise ValueError(f"expected 0 <= start <= end <= {len(self.data[chrom])} in {chrom}, got {start}, {end}")
+        return self.data[chrom][start:end].copy()
+
+    def write(self, path: str | Path, *, format: str | None = None) -> None:
+        """Write the track in the format its suffix names (.bw, .bedGraph[.gz], .npz, .bed)."""
+        with open_writer(Path(path), self.contigs, format=format) as writer:
+            for chrom, values in self.data.items():
+                writer.write(chrom, 0, values)
+            writer.commit()
+
+
+def boundary_track(
+    fasta: str | Path,
+    *,
+    model: str | Path | LDARNet = "default",
+    window_bp: int | None = None,
+    halo_bp: int | None = None,
+    strand: Strand = "+",
+    stage: int = 0,
+    device: str = "auto",
+    dtype: str = "float32",
+    batch_tokens: int = DEFAULT_BATCH_TOKENS,
+    decimals: int = 0,
+) -> BoundaryTrack:
+    """The boundary track of a FASTA, 4 bytes a base in memory; genomes larger than that go through the command.
+
+    `model` is anything `ldarnet.load_model` takes, or a loaded model (then `device` is where it is).
+    """
+    if not isinstance(model, LDARNet):
+        from ldarnet.checkpoint import load_model
+
+        model = load_model(model, device=pick_device(device))
+    window, halo = default_settings(model, window_bp=window_bp, halo_bp=halo_bp)
+    settings = TrackSettings(
+        window_bp=window,
+        halo_bp=halo,
+        strand=strand,
+        stage=stage,
+        dtype=dtype,
+        batch_tokens=batch_tokens,
+        decimals=decimals,
+    )
+    began = time.perf_counter()
+    with open_genome(fasta) as genome:
+        data = {c.name: np.full(c.length_bp, np.nan, dtype=np.float32) for c in genome.contigs}
+        runner = BatchRunner(model, genome, settings)
+        for batch in planned_batches(genome, settings):
+            for chrom, start, values in runner.run(batch):
+                data[chrom][start : start + values.shape[-1]] = values[0]
+        return BoundaryTrack(genome.contigs, data, settings, time.perf_counter() - began)

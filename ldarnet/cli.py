@@ -1,0 +1,303 @@
+"""The command line: parse, one library call, one summary line. Torch is imported inside the commands only."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ldarnet import __version__
+
+app = typer.Typer(
+    name="ldarnet",
+    help="A DNA language model that learns where to cut its input, and tools that ask what the cuts mean.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+model_app = typer.Typer(help="Look at model files and convert them.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(model_app, name="model")
+
+
+class StrandOption(StrEnum):
+    """--strand"""
+
+    forward = "+"
+    reverse = "-"
+    both_mean = "both-mean"
+
+
+class DtypeOption(StrEnum):
+    """--dtype"""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+class LevelOption(StrEnum):
+    """--level"""
+
+    base = "base"
+    chunk = "chunk"
+    both = "both"
+
+
+def _say(message: str) -> None:
+    typer.echo(message, err=True)
+
+
+@contextmanager
+def _friendly_errors() -> Iterator[None]:
+    """Bad input ends with one message and exit status 1; our own bugs keep their traceback."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise typer.Exit(1) from None
+    except (ValueError, OSError) as error:
+        # A library's own ValueError, deep in a computation, is a bug of ours: only messages meant for people pass.
+        _say(f"error: {error}")
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        _say("interrupted; the same command with --resume goes on from here")
+        raise typer.Exit(130) from None
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ldarnet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def boundaries(
+    fasta: Annotated[
+        str,
+        typer.Option(help="Sequences: FASTA (plain, gzip, bgzip), .2bit, or - for standard input.", metavar="FILE|-"),
+    ],
+    out: Annotated[
+        list[Path],
+        typer.Option(help="Track: .bw .bedGraph[.gz] .npz, or .bed for the chunks; may be repeated.", metavar="FILE|-"),
+    ],
+    model: Annotated[
+        str,
+        typer.Option(help="default, a preset, a model file, or a hub id owner/name.", metavar="NAME|FILE|ID"),
+    ] = "default",
+    regions: Annotated[
+        str | None,
+        typer.Option(help="Only these: a BED file, or chr:a-b (0-based, half-open), or chr.", metavar="BED|chr:a-b"),
+    ] = None,
+    strand: Annotated[
+        StrandOption, typer.Option(help="Strand read; both-mean averages the two at every cut.")
+    ] = StrandOption.forward,
+    deviation_out: Annotated[
+        Path | None,
+        typer.Option(help="With both-mean: the strands' standard deviation, as a track.", metavar="FILE"),
+    ] = None,
+    window: Annotated[
+        int | None,
+        typer.Option(min=2, help="Bases the model reads at once. [default: its training context]", metavar="BP"),
+    ] = None,
+    halo: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Bases at each end of a window that serve as context only. [default: the model's]",
+            metavar="BP",
+        ),
+    ] = None,
+    stage: Annotated[int, typer.Option(min=0, help="Router: 0 cuts bases into chunks, 1 chunks into larger ones.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    dtype: Annotated[DtypeOption, typer.Option(help="Arithmetic; routers are always float32.")] = DtypeOption.float32,
+    batch_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="Bases that go through the model together. [default: by device]", metavar="N"),
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]", metavar="N")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where a killed run of the same command stopped.")
+    ] = False,
+    decimals: Annotated[
+        int,
+        typer.Option(min=0, max=7, help="Digits kept, never rounding across 0.5; 0 keeps all.", metavar="N"),
+    ] = 4,
+    format: Annotated[
+        str | None, typer.Option(help="Format of every --out, whatever its suffix.", metavar="SUFFIX")
+    ] = None,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="Run a preset untrained, for tests of speed and memory.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Probability of a cut at every base of a FASTA.
+
+    The value at base i (0-based) is the probability that a chunk starts there: a cut left of the base. The first
+    base of a contig and N have no value. Beside every output lies FILE.json: how it was made.
+    """
+    if window is not None and halo is not None and window <= 2 * halo:
+        raise typer.BadParameter(
+            f"a window must be longer than two halos, got --window {window} and --halo {halo}",
+            param_hint="--window",
+        )
+    with _friendly_errors():
+        from ldarnet.write_track import TrackRequest, write_track
+
+        summary = write_track(
+            TrackRequest(
+                fasta=fasta,
+                outputs=tuple(out),
+                model=model,
+                format=format,
+                deviation_out=deviation_out,
+                regions=regions,
+                strand=strand.value,
+                window_bp=window,
+                halo_bp=halo,
+                stage=stage,
+                device=device,
+                dtype=dtype.value,
+                batch_tokens=batch_tokens,
+                num_threads=threads,
+                resume=resume,
+                decimals=decimals,
+                random_weights=random_weights,
+                show_progress=not quiet,
+                command=tuple(sys.argv),
+            ),
+            say=_say,
+        )
+    names = ", ".join(str(o) for o in summary.outputs)
+    _say(
+        f"{names}: {summary.num_values:,} values on {summary.num_contigs:,} contigs, "
+        f"{summary.bases_per_second:,.0f} bases/s, {summary.seconds:.1f} s"
+    )
+
+
+@app.command()
+def embed(
+    fasta: Annotated[str, typer.Option(help="FASTA (plain, gzip, bgzip), .2bit, or -.", metavar="FILE|-")],
+    out: Annotated[Path, typer.Option(help="Where the arrays go (.npz).", metavar="FILE")],
+    model: Annotated[str, typer.Option(help="As for boundaries.", metavar="NAME|FILE|ID")] = "default",
+    regions: Annotated[str | None, typer.Option(help="As for boundaries.", metavar="BED|chr:a-b")] = None,
+    level: Annotated[LevelOption, typer.Option(help="Hidden states per base, per chunk, or both.")] = LevelOption.both,
+    window: Annotated[int | None, typer.Option(min=2, metavar="BP", help="As for boundaries.")] = None,
+    halo: Annotated[int | None, typer.Option(min=1, metavar="BP", help="As for boundaries.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    max_gb: Annotated[float, typer.Option(help="Refuse more than this many GB of arrays.")] = 4.0,
+    random_weights: Annotated[bool, typer.Option("--random-weights", help="Run a preset untrained.")] = False,
+) -> None:
+    """Hidden states of every base and every chunk, with the cuts they belong to.
+
+    Arrays, per contig or region NAME: NAME/base_cut [bases], NAME/base_hidden [bases, width], NAME/chunk_cut [chunks],
+    NAME/chunk_hidden [chunks, width]; cuts are 0-based positions on the contig. Forward strand.
+    """
+    with _friendly_errors():
+        from ldarnet.embed import write_embeddings
+
+        summary = write_embeddings(
+            fasta,
+            out,
+            model=model,
+            regions=regions,
+            levels=("base", "chunk") if level is LevelOption.both else (level.value,),
+            window_bp=window,
+            halo_bp=halo,
+            device=device,
+            max_gb=max_gb,
+            random_weights=random_weights,
+            say=_say,
+        )
+    _say(f"{out}: {summary.num_bases:,} bases and {summary.num_chunks:,} chunks in {summary.num_arrays} arrays")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the demo genome and its track.", metavar="FOLDER")] = Path(
+        "demo"
+    ),
+) -> None:
+    """A small made-up genome with planted promoters and splice sites, and its boundary track."""
+    with _friendly_errors():
+        from ldarnet.demo import write_demo
+        from ldarnet.write_track import TrackRequest, write_track
+
+        files = write_demo(out)
+        track = out / "probs.bw"
+        summary = write_track(TrackRequest(fasta=str(files.fasta), outputs=(track,), command=tuple(sys.argv)), say=_say)
+    _say(
+        f"\n{summary.num_values:,} boundary probabilities ({summary.bases_per_second:,.0f} bases/s):\n"
+        f"  genome      {files.fasta}\n  track       {track}\n  genes       {files.gtf}\n  sites       {files.sites}\n"
+        "Open the track in IGV (Genomes > Load Genome from File: the genome; File > Load from File: track and genes),\n"
+        f"or in Python: pyBigWig.open('{track}').values('demo1', 1000, 1020)"
+    )
+
+
+@model_app.command()
+def info(
+    model: Annotated[str, typer.Argument(help="default, a preset, a model file, or a hub id.", metavar="NAME|FILE|ID")],
+    random_weights: Annotated[bool, typer.Option("--random-weights", help="A preset without weights.")] = False,
+) -> None:
+    """What a model is made of and where it comes from."""
+    with _friendly_errors():
+        from ldarnet.checkpoint import describe, load_model
+
+        description = describe(load_model(model, random_weights=random_weights))
+    for name, value in description.items():
+        typer.echo(f"{name:<12} {value}")
+
+
+@model_app.command()
+def convert(
+    source: Annotated[str, typer.Argument(help="A published .pt file, a hub id, or a model file.", metavar="FILE|ID")],
+    out: Annotated[Path, typer.Argument(help="The .safetensors file to write.", metavar="OUT.safetensors")],
+    context: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            help="Training context of the weights, in bases, where the file does not say.",
+            metavar="BP",
+        ),
+    ] = None,
+    note: Annotated[
+        list[str] | None,
+        typer.Option(help="KEY=TEXT to store with the weights (name, data, licence); repeatable.", metavar="KEY=TEXT"),
+    ] = None,
+) -> None:
+    """Write a model as one safetensors file with its configuration inside; shared weights are stored once."""
+    notes = {}
+    for text in note or []:
+        key, separator, value = text.partition("=")
+        if not separator or not key:
+            raise typer.BadParameter(f"expected KEY=TEXT, got {text!r}", param_hint="--note")
+        notes[key] = value
+    with _friendly_errors():
+        from ldarnet.checkpoint import convert_model
+
+        num_parameters = convert_model(source, out, context_bp=context, notes=notes)
+    _say(f"{out}: {num_parameters:,} parameters, {out.stat().st_size:,} bytes")
+
+
+def main() -> None:
+    """Entry point of `ldarnet`."""
+    app()
+
+
+def boundaries_main() -> None:
+    """Entry point of `ldarnet-boundaries`: the same as `ldarnet boundaries`."""
+    single = typer.Typer(
+        rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=app.info.context_settings
+    )
+    single.command(name="ldarnet-boundaries")(boundaries)
+    single()

@@ -1,0 +1,91 @@
+"""Local self-attention with rotary positions: each base attends to its neighbours within a window."""
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+ROTARY_BASE = 10_000.0
+QUERY_BLOCK = 512
+"""Queries share one gathered stretch of keys in blocks of this many."""
+FULL_MASK_UP_TO = 1024
+"""Up to this length one length x length mask is cheaper than blocks."""
+
+
+class LocalAttention(nn.Module):
+    """Multi-head self-attention, both directions, window to either side (-1 = everywhere), no biases."""
+
+    def __init__(self, width: int, num_heads: int, rotary_dim: int, window: int) -> None:
+        super().__init__()
+        self.num_heads, self.rotary_dim, self.window = num_heads, rotary_dim, window
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.out_proj = nn.Linear(width, width, bias=False)
+
+    def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:
+        """[B, L, D] -> [B, L, D]; keys where `valid` [B, L] is False are never attended to."""
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).unbind(2)  # each [B, L, H, P]
+        angles = _rotary_angles(x.shape[1], self.rotary_dim, x.device)
+        q, k = rotate(q, angles), rotate(k, angles)
+        q, k, v = (t.transpose(1, 2) for t in (q, k, v))
+        return self.out_proj(windowed_attention(q, k, v, self.window, valid).transpose(1, 2).flatten(-2))
+
+
+def windowed_attention(q: Tensor, k: Tensor, v: Tensor, window: int, valid: Tensor | None) -> Tensor:
+    """Softmax attention among positions at most `window` apart: [B, H, L, P] -> [B, H, L, P].
+
+    Memory grows with L x window, not L squared. `valid` [B, L] marks the keys that count.
+    """
+    length = q.shape[2]
+    if window < 0 or window >= length - 1:
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=_key_mask(valid))
+    if length <= FULL_MASK_UP_TO:
+        mask = _band(length, length, 0, window, q.device)
+        if valid is not None:
+            mask = mask & valid[:, None, None, :] | _band(length, length, 0, 0, q.device)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    return _in_blocks(q, k, v, window, valid)
+
+
+def _in_blocks(q: Tensor, k: Tensor, v: Tensor, window: int, valid: Tensor | None) -> Tensor:
+    """Queries in blocks, each against the keys that some query of the block can see."""
+    length = q.shape[2]
+    outputs = []
+    for start in range(0, length, QUERY_BLOCK):
+        end = min(start + QUERY_BLOCK, length)
+        low, high = max(start - window, 0), min(end + window, length)
+        mask = _band(end - start, high - low, start - low, window, q.device)
+        if valid is not None:
+            mask = mask & valid[:, None, None, low:high]
+            # A query always sees itself, so that the rows of padding stay finite.
+            mask = mask | _band(end - start, high - low, start - low, 0, q.device)
+        keys, values = k[:, :, low:high], v[:, :, low:high]
+        outputs.append(F.scaled_dot_product_attention(q[:, :, start:end], keys, values, attn_mask=mask))
+    return torch.cat(outputs, dim=2)
+
+
+@lru_cache(maxsize=16)
+def _band(num_queries: int, num_keys: int, offset: int, window: int, device: torch.device) -> Tensor:
+    """bool [queries, keys]: is key j within `window` of query i, which stands at key i + offset?"""
+    queries = torch.arange(num_queries, device=device) + offset
+    return (torch.arange(num_keys, device=device) - queries[:, None]).abs() <= window
+
+
+def _key_mask(valid: Tensor | None) -> Tensor | None:
+    return None if valid is None else valid[:, None, None, :]
+
+
+def _rotary_angles(length: int, dim: int, device: torch.device) -> Tensor:
+    """[L, dim / 2] angles in float32."""
+    frequency = ROTARY_BASE ** (-torch.arange(0, dim, 2, device=device, dtype=torch.float32) / dim)
+    return torch.outer(torch.arange(length, device=device, dtype=torch.float32), frequency)
+
+
+def rotate(x: Tensor, angles: Tensor) -> Tensor:
+    """Rotary positions on the first 2 x angles.shape[-1] dims of [B, L, H, P]: halves paired, not interleaved."""
+    half = angles.shape[-1]
+    if half == 0:
+        return x
+    cos, sin = angles.cos()[:, None].to(x.dtype), angles.sin()[:, None].to(x.dtype)
+    first, second, rest = x[..., :half], x[..., half : 2 * half], x[..., 2 * half :]
+    return torch.cat([first * cos - second * sin, second * cos + first * sin, rest], dim=-1)

@@ -1,0 +1,132 @@
+"""What surrounds the scan in a Mamba-2 layer, for inference on CPUs: each a single pass over memory.
+
+`mixers` holds the same steps in plain torch, which training and GPUs use and which the tests hold these to.
+"""
+
+import numpy as np
+import torch
+from numba import njit, prange
+from torch import Tensor
+
+_FAST = {"reassoc", "contract", "nsz", "arcp"}
+_LOG2_E = np.float32(1.4426950408889634)
+_LN2_HIGH = np.float32(0.693359375)
+_LN2_LOW = np.float32(-2.12194440e-4)
+
+
+def conv_silu(x: Tensor, weight: Tensor, bias: Tensor, sizes: tuple[int, int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    """SiLU of the depthwise convolution, both directions: float32 [B, L, C] -> three tensors [B, L, 2, size].
+
+    `weight` [2, C, taps] and `bias` [2, C]; direction 0 looks at earlier bases, direction 1 at later ones. `sizes`
+    divide the channels into what the scan calls x, B and C.
+    """
+    outputs = tuple(torch.empty((*x.shape[:2], 2, size)) for size in sizes)
+    taps = weight.detach().permute(0, 2, 1).contiguous().numpy()
+    _conv_silu(x.numpy(), taps, bias.detach().contiguous().numpy(), *(o.numpy() for o in outputs))
+    return outputs  # type: ignore[return-value]
+
+
+def gated_norm(y: Tensor, z: Tensor, weight: Tensor, scale: float, eps: float) -> Tensor:
+    """scale * sum over directions of rms_norm(y * silu(z)) * weight: [B, L, 2, D], [B, L, D] -> [B, L, D]."""
+    out = torch.empty((*z.shape[:2], y.shape[-1]))
+    _gated_norm(y.numpy(), z.numpy(), weight.contiguous().numpy(), np.float32(scale), np.float32(eps), out.numpy())
+    return out
+
+
+def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """x / rms(x) * weight over the last axis of float32 [B, L, D]."""
+    out = torch.empty(x.shape)
+    _rms_norm(x.numpy(), weight.numpy(), np.float32(eps), out.numpy())
+    return out
+
+
+@njit(fastmath=_FAST, cache=True, error_model="numpy", inline="always")
+def _silu(x: np.ndarray, power: np.ndarray, power_bits: np.ndarray) -> None:
+    """x / (1 + exp(-x)) in place; `power_bits` are the bits of the scratch array `power`.
+
+    exp by range reduction and a polynomial, so that the loops vectorise: numba has no vector exp of its own.
+    Relative error below 2e-7.
+    """
+    for i in range(x.shape[0]):
+        # Beyond +-87 float32 exp leaves its range; SiLU is x or 0 there.
+        t = min(max(-x[i], np.float32(-87)), np.float32(87))
+        n = np.floor(t * _LOG2_E + np.float32(0.5))
+        power_bits[i] = (np.int32(n) + np.int32(127)) << np.int32(23)
+    for i in range(x.shape[0]):
+        t = min(max(-x[i], np.float32(-87)), np.float32(87))
+        n = np.floor(t * _LOG2_E + np.float32(0.5))
+        r = t - n * _LN2_HIGH - n * _LN2_LOW
+        p = np.float32(1.9875691500e-4)
+        p = p * r + np.float32(1.3981999507e-3)
+        p = p * r + np.float32(8.3334519073e-3)
+        p = p * r + np.float32(4.1665795894e-2)
+        p = p * r + np.float32(1.6666665459e-1)
+        p = p * r + np.float32(5.0000001201e-1)
+        p = p * r * r + r + np.float32(1)
+        x[i] = x[i] / (np.float32(1) + p * power[i])
+
+
+@njit(parallel=True, fastmath=_FAST, cache=True, error_model="numpy")
+def _conv_silu(
+    x: np.ndarray, weight: np.ndarray, bias: np.ndarray, out_x: np.ndarray, out_b: np.ndarray, out_c: np.ndarray
+) -> None:
+    num_seq, length, num_channels = x.shape
+    num_taps = weight.shape[1]
+    end_x = out_x.shape[3]
+    end_b = end_x + out_b.shape[3]
+    for position in prange(num_seq * length):
+        b, t = position // length, position % length
+        row = np.empty(num_channels, dtype=np.float32)
+        power = np.empty(num_channels, dtype=np.float32)
+        power_bits = power.view(np.int32)
+        for direction in range(2):
+            row[:] = bias[direction]
+            for tap in range(num_taps):
+                behind = num_taps - 1 - tap
+                source = t - behind if direction == 0 else t + behind
+                if 0 <= source < length:
+                    for c in range(num_channels):
+                        row[c] += weight[direction, tap, c] * x[b, source, c]
+            _silu(row, power, power_bits)
+            out_x[b, t, direction, :] = row[:end_x]
+            out_b[b, t, direction, :] = row[end_x:end_b]
+            out_c[b, t, direction, :] = row[end_b:]
+
+
+@njit(parallel=True, fastmath=_FAST, cache=True, error_model="numpy")
+def _gated_norm(
+    y: np.ndarray, z: np.ndarray, weight: np.ndarray, scale: np.float32, eps: np.float32, out: np.ndarray
+) -> None:
+    num_seq, length, num_directions, width = y.shape
+    for position in prange(num_seq * length):
+        b, t = position // length, position % length
+        gate = np.empty(width, dtype=np.float32)
+        power = np.empty(width, dtype=np.float32)
+        power_bits = power.view(np.int32)
+        gate[:] = z[b, t]
+        _silu(gate, power, power_bits)
+        total = out[b, t]
+        total[:] = 0
+        for direction in range(num_directions):
+            row = y[b, t, direction]
+            squares = np.float32(0)
+            for i in range(width):
+                gated = row[i] * gate[i]
+                squares += gated * gated
+            factor = scale / np.sqrt(squares / np.float32(width) + eps)
+            for i in range(width):
+                total[i] += row[i] * gate[i] * factor * weight[direction, i]
+
+
+@njit(parallel=True, fastmath=_FAST, cache=True, error_model="numpy")
+def _rms_norm(x: np.ndarray, weight: np.ndarray, eps: np.float32, out: np.ndarray) -> None:
+    num_seq, length, width = x.shape
+    for position in prange(num_seq * length):
+        b, t = position // length, position % length
+        row = x[b, t]
+        squares = np.float32(0)
+        for i in range(width):
+            squares += row[i] * row[i]
+        factor = np.float32(1) / np.sqrt(squares / np.float32(width) + eps)
+        for i in range(width):
+            out[b, t, i] = row[i] * factor * weight[i]

@@ -1,0 +1,145 @@
+"""Every backend of the scan against the plain recurrence, forward and gradient."""
+
+import pytest
+import torch
+
+from ldarnet.model.mixers import BiMamba2
+from ldarnet.config import PRESETS
+from ldarnet.model import chunking
+from ldarnet.model.ssd import BACKENDS, ssd_scan, use_backend
+
+LENGTHS = [1, 2, 63, 257]
+NAMES = ["y", "dx", "d dt", "dA", "dB", "dC", "dD"]
+# Largest difference over largest value. float32: sums of a few hundred terms in another order. bfloat16 inputs and
+# outputs carry 8 bits, the arithmetic in between is float32 in every backend.
+TOLERANCE = {torch.float32: 2e-5, torch.bfloat16: 1.6e-2}
+
+
+def inputs(length, dtype, *, num_directions=2, num_heads=3, dim=8, state=16, device="cpu"):
+    generator = torch.Generator().manual_seed(length)
+
+    def normal(*shape):
+        return torch.randn(*shape, generator=generator)
+
+    lead = (2, length, num_directions)
+    x, B, C = normal(*lead, num_heads, dim), normal(*lead, state), normal(*lead, state)
+    dt = torch.nn.functional.softplus(normal(*lead, num_heads) - 1)
+    if length > 2:  # at 2 the gradient of A would be zero and a relative difference mean nothing
+        dt[:, length // 2 :: 7] = 0  # as on padding
+    A, D = -torch.exp(normal(num_directions, num_heads)), normal(num_directions, num_heads)
+    made = (x.to(dtype), dt, A, B.to(dtype), C.to(dtype), D)
+    return [t.to(device).requires_grad_() for t in made]
+
+
+def forward_and_gradients(backend, args):
+    weights = torch.randn(args[0].shape, generator=torch.Generator().manual_seed(0)).to(args[0].device)
+    y = BACKENDS[backend](*args)
+    return [y, *torch.autograd.grad((y.float() * weights).sum(), args)]
+
+
+def compare(backend, args, dtype):
+    got, want = forward_and_gradients(backend, args), forward_and_gradients("reference", args)
+    for name, g, w in zip(NAMES, got, want, strict=True):
+        assert g.dtype == w.dtype
+        g, w = g.detach().float(), w.detach().float()
+        worst = float((g - w).abs().max() / w.abs().max().clamp(min=1e-6))
+        print(f"  {backend} {str(dtype)[6:]} length {args[0].shape[1]} {name}: {worst:.1e}")
+        assert worst < TOLERANCE[dtype], f"{name} differs by {worst:.1e}"
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("backend", ["chunked", "compiled"])
+def test_backend_equals_reference(backend, length, dtype):
+    compare(backend, inputs(length, dtype), dtype)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("backend", ["chunked", "fused"])
+def test_backend_equals_reference_on_gpu(backend, length, dtype):
+    compare(backend, inputs(length, dtype, dim=64, state=64, device="cuda"), dtype)
+
+
+@pytest.mark.parametrize("backend", ["chunked", "compiled"])
+def test_one_direction_and_odd_sizes(backend):
+    for dim, state in ((1, 1), (5, 3), (64, 128)):
+        compare(backend, inputs(19, torch.float32, num_directions=1, dim=dim, state=state), torch.float32)
+
+
+@pytest.mark.parametrize("backend", ["reference", "chunked", "compiled"])
+def test_directions_mirror_each_other(backend):
+    """Reading the mirrored sequence with swapped directions mirrors the output."""
+    x, dt, A, B, C, D = inputs(50, torch.float32)
+    y = BACKENDS[backend](x, dt, A, B, C, D)
+    mirrored = BACKENDS[backend](
+        *(t.flip(1, 2) for t in (x, dt)), A.flip(0), *(t.flip(1, 2) for t in (B, C)), D.flip(0)
+    )
+    assert torch.allclose(y, mirrored.flip(1, 2), atol=1e-4)
+
+
+@pytest.mark.parametrize("backend", ["reference", "chunked", "compiled"])
+def test_empty_steps_leave_the_state(backend):
+    """dt = 0 passes the state on: inserting such bases changes no other output."""
+    x, dt, A, B, C, D = inputs(40, torch.float32)
+    with torch.no_grad():
+        dt.clamp_(min=0.01)
+        wide = [torch.cat([t[:, :20], 9 * torch.ones_like(t[:, :5]), t[:, 20:]], 1) for t in (x, B, C)]
+        wide_dt = torch.cat([dt[:, :20], torch.zeros_like(dt[:, :5]), dt[:, 20:]], 1)
+        y = BACKENDS[backend](x, dt, A, B, C, D)
+        inserted = BACKENDS[backend](wide[0], wide_dt, A, wide[1], wide[2], D)
+    kept = torch.cat([inserted[:, :20], inserted[:, 25:]], 1)
+    assert torch.allclose(y, kept, atol=1e-4)
+
+
+def test_unknown_backend_is_named():
+    with (
+        pytest.raises(ValueError, match="unknown scan backend 'fast'; there are reference, chunked"),
+        use_backend("fast"),
+    ):
+        pass
+
+
+def test_use_backend_is_in_force():
+    args = inputs(5, torch.float32)
+    with use_backend("reference"):
+        assert torch.equal(ssd_scan(*args), BACKENDS["reference"](*args))
+
+
+def test_cpu_kernels_equal_plain_torch():
+    """Convolution, gate and norms of inference against the torch code that training uses."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        layer = BiMamba2(64, PRESETS["ldarnet-2m"])
+        for parameter in layer.parameters():
+            parameter.data.add_(0.3 * torch.randn_like(parameter))
+        x = 3 * torch.randn(2, 77, 64)
+        x[0, 5] = 40  # far out on the exponential
+    valid = torch.arange(77)[None] < torch.tensor([[77], [50]])
+    plain = layer(x, valid)
+    with torch.no_grad():
+        fast = layer(x, valid)
+    difference = float((plain - fast).abs().max() / plain.abs().max())
+    print(f"  whole layer: {difference:.1e}")
+    assert difference < 1e-5
+    assert not torch.equal(plain, fast), "both went the same way: nothing was compared"
+
+
+@pytest.mark.parametrize("length", [1, 2, 63, 64, 65, 200])
+def test_moving_average_equals_reference(length):
+    generator = torch.Generator().manual_seed(length)
+    z = torch.randn(3, length, 5, generator=generator, dtype=torch.float32).requires_grad_()
+    p = torch.rand(3, length, generator=generator).clamp(1e-4, 1 - 1e-4).requires_grad_()
+    with torch.no_grad():
+        p[:, ::9] = 1 - 1e-4
+        p[:, 4::9] = 1e-4
+    got, want = chunking.moving_average(z, p), chunking.moving_average_reference(z, p)
+    assert torch.allclose(got, want, atol=1e-5)
+    weights = torch.randn(got.shape, generator=generator)
+    for g, w in zip(
+        torch.autograd.grad((got * weights).sum(), (z, p)),
+        torch.autograd.grad((want * weights).sum(), (z, p)),
+        strict=True,
+    ):
+        assert torch.allclose(g, w, rtol=1e-4, atol=1e-4)
