@@ -55,12 +55,9 @@ class Stretch(NamedTuple):
 
 
 def default_settings(model: LDARNet, *, window_bp: int | None = None, halo_bp: int | None = None) -> tuple[int, int]:
-    """Window and halo in bases: the training context, and what the checkpoint's notes say (else a quarter window)."""
+    """Window and halo in bases: the training context, and a quarter of the window (measured in docs/windows.md)."""
     window = model.config.context_bp if window_bp is None else window_bp
-    if halo_bp is None:
-        notes = model.provenance.notes if model.provenance else {}
-        halo_bp = min(int(notes.get("halo_bp", window // 4)), (window - 1) // 2)
-    return window, halo_bp
+    return window, max(1, window // 4) if halo_bp is None else halo_bp
 
 
 def pick_device(name: str) -> torch.device:

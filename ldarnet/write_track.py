@@ -33,7 +33,7 @@ from ldarnet.journal import Journal, journal_path
 from ldarnet.model import LDARNet
 from ldarnet.tracks import STDOUT, TrackError, TrackWriter, check_target, open_writer
 
-PACKAGES = ("torch", "numpy", "numba", "pyBigWig", "pyfaidx", "safetensors")
+PACKAGES = ("torch", "numpy", "numba", "biopython", "pyBigWig", "safetensors")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -62,7 +62,7 @@ def _open(path: Path, file: BinaryIO, cache_dir: Path) -> Genome:
         return Genome(path.name, bases, [note])
     indexed = IndexedFasta.open(path, file, is_bgzf=is_bgzf(head), cache_dir=cache_dir)
     if not isinstance(indexed, UnevenLines):
-        return Genome(path.name, indexed)
+        return Genome(path.name, indexed, _stale_index_note(path, file))
     with file:
         text: SeekableText = BgzfText(file, str(path)) if is_bgzf(head) else PlainText(file, str(path))
         bases = SpooledFasta(text.blocks(), str(path))
@@ -70,3 +70,13 @@ def _open(path: Path, file: BinaryIO, cache_dir: Path) -> Genome:
         f"{path.name} has lines of uneven length in record {indexed.record!r}: read through once into a temporary copy"
     )
     return Genome(path.name, bases, [note])
+
+
+def _stale_index_note(path: Path, file: BinaryIO) -> list[str]:
+    """An index beside the FASTA is never read, so an old one does no harm here; other tools would trust it."""
+    beside = path.with_name(f"{path.name}.fai")
+    try:
+        is_older = beside.stat().st_mtime_ns < os.fstat(file.fileno()).st_mtime_ns
+    except OSError:
+        return []
+    return [f"{beside.name} is older than {path.name}: not used here, but other tools may read wrong bases"] * is_older
