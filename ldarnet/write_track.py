@@ -289,7 +289,7 @@ def _settings(request: TrackRequest, model: LDARNet, device: torch.device) -> Tr
 
 def default_batch_tokens(device: torch.device) -> int:
     """Bases that go through the model at once: what a CPU's cache likes, or what keeps a GPU busy."""
-    return 16_384 if device.type == "cpu" else 262_144
+    return 4096 if device.type == "cpu" else 262_144
 
 
 def _num_bases(genome: Genome, regions: Regions | None) -> int:
