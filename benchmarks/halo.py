@@ -1,9 +1,12 @@
-"""How far a windowed track is from reading the whole sequence at once, as a function of window and halo.
+"""What windows and halos do to a track: two tables that choose the defaults.
 
-    python benchmarks/halo.py [--model default] [--fasta x.fa] [--length 65536]
+    python benchmarks/halo.py [--model default] [--fasta x.fa --skip 100000] [--length 32768]
 
-Without --fasta the demo genome is read. For every window and halo: the largest and the 99.9 % difference in p over
-all bases, and the share of bases whose hard cut differs.
+Without --fasta the demo genome is read. First table: against reading the whole stretch at once, for windows of
+several lengths (the drift of a model past the context it was trained on shows here). Second table: the window stays
+at the training context, and every base is compared with its value where the halo is nearly half the window, that is
+from the middle of a window. Columns: largest, 99.9 % and mean difference in p, share of bases whose hard cut
+differs, and how many bases are computed per base reported.
 """
 
 import argparse
@@ -52,6 +55,27 @@ def track(model, genome, window_bp, halo_bp):
     return np.concatenate([s.values[0] for batch in batches for s in runner.run(batch)])
 
 
+def compare(model, genome, window_bp, halo_bp, reference, against):
+    """Print a row of the table; the same as rows of JSON."""
+    values = track(model, genome, window_bp, halo_bp)[1:]
+    difference = np.abs(values - reference[1:])
+    figures = {
+        "largest": float(difference.max()),
+        "99.9 %": float(np.quantile(difference, 0.999)),
+        "mean": float(difference.mean()),
+        "cuts that differ": float(np.mean((values > 0.5) != (reference[1:] > 0.5))),
+    }
+    largest, most, mean, cuts = figures.values()
+    cost = window_bp / (window_bp - 2 * halo_bp)
+    print(f"window {window_bp:5} halo {halo_bp:5}: {largest:7.4f} {most:7.4f} {mean:8.5f} {cuts:8.3%} {cost:6.2f}x")
+    name = f"window {window_bp} halo {halo_bp} against {against}"
+    common = {"device": "cpu", "dtype": "float32", "baseline": None, "ratio": None}
+    return [
+        {"name": f"{name}: {what}", "ours": value, "unit": "share of bases" if "cuts" in what else "|dp|", **common}
+        for what, value in figures.items()
+    ]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", default="default")
@@ -63,31 +87,20 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         fasta = args.fasta or write_demo(Path(folder)).fasta
         genome = stretch_without_n(fasta, args.length, args.skip)
-    whole = track(model, genome, args.length, 1)
+    context_bp = model.config.context_bp
     rows = []
-    print(f"{'window':>7} {'halo':>6} {'largest':>9} {'99.9 %':>9} {'mean':>9} {'cuts that differ':>17}")
+    print(f"\nAgainst the whole stretch of {args.length:,} bases at once")
+    whole = track(model, genome, args.length, 1)
     for window_bp in WINDOWS:
         for halo_bp in HALOS:
-            if window_bp <= 2 * halo_bp or window_bp >= args.length:
-                continue
-            values = track(model, genome, window_bp, halo_bp)[1:]
-            difference = np.abs(values - whole[1:])
-            cuts = float(np.mean((values > 0.5) != (whole[1:] > 0.5)))
-            largest, most = float(difference.max()), float(np.quantile(difference, 0.999))
-            print(f"{window_bp:7} {halo_bp:6} {largest:9.4f} {most:9.4f} {difference.mean():9.5f} {cuts:17.3%}")
-            for name, value in (("largest", largest), ("99.9 %", most), ("cuts that differ", cuts)):
-                label = f"halo {args.model} window {window_bp} halo {halo_bp}: {name}"
-                rows.append(
-                    {
-                        "name": label,
-                        "device": "cpu",
-                        "dtype": "float32",
-                        "ours": value,
-                        "baseline": None,
-                        "ratio": None,
-                        "unit": "|dp|" if name != "cuts that differ" else "share of bases",
-                    }
-                )
+            if 2 * halo_bp < window_bp < args.length:
+                rows += compare(model, genome, window_bp, halo_bp, whole, "whole")
+    middle_halo_bp = context_bp // 2 - context_bp // 32
+    print(f"\nWindow {context_bp}, against halo {middle_halo_bp}")
+    middle = track(model, genome, context_bp, middle_halo_bp)
+    for halo_bp in (context_bp // n for n in (512, 64, 32, 16, 8, 6, 4, 3)):
+        if 0 < halo_bp < middle_halo_bp:
+            rows += compare(model, genome, context_bp, halo_bp, middle, "middle")
     print(json.dumps(rows))
 
 

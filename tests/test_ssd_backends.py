@@ -143,3 +143,20 @@ def test_moving_average_equals_reference(length):
         strict=True,
     ):
         assert torch.allclose(g, w, rtol=1e-4, atol=1e-4)
+
+
+def test_kernels_compile_where_no_cache_folder_can_be_written(monkeypatch):
+    from ldarnet.model import jit
+
+    asked = []
+
+    def njit(**options):
+        asked.append(options)
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: function
+
+    monkeypatch.setattr(jit, "njit", njit)
+    assert jit.kernel(parallel=True)(len) is len
+    assert [options.get("cache") for options in asked] == [True, None]
+    assert asked[1]["parallel"]

@@ -5,10 +5,11 @@
 
 import numpy as np
 import torch
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
 
-_FAST = {"reassoc", "contract", "nsz", "arcp"}
+from ldarnet.model.jit import kernel
+
 _LOG2_E = np.float32(1.4426950408889634)
 _LN2_HIGH = np.float32(0.693359375)
 _LN2_LOW = np.float32(-2.12194440e-4)
@@ -40,7 +41,7 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     return out
 
 
-@njit(fastmath=_FAST, cache=True, error_model="numpy", inline="always")
+@kernel(inline=True)
 def _silu(x: np.ndarray, power: np.ndarray, power_bits: np.ndarray) -> None:
     """x / (1 + exp(-x)) in place; `power_bits` are the bits of the scratch array `power`.
 
@@ -66,7 +67,7 @@ def _silu(x: np.ndarray, power: np.ndarray, power_bits: np.ndarray) -> None:
         x[i] = x[i] / (np.float32(1) + p * power[i])
 
 
-@njit(parallel=True, fastmath=_FAST, cache=True, error_model="numpy")
+@kernel(parallel=True)
 def _conv_silu(
     x: np.ndarray, weight: np.ndarray, bias: np.ndarray, out_x: np.ndarray, out_b: np.ndarray, out_c: np.ndarray
 ) -> None:
@@ -93,7 +94,7 @@ def _conv_silu(
             out_c[b, t, direction, :] = row[end_b:]
 
 
-@njit(parallel=True, fastmath=_FAST, cache=True, error_model="numpy")
+@kernel(parallel=True)
 def _gated_norm(
     y: np.ndarray, z: np.ndarray, weight: np.ndarray, scale: np.float32, eps: np.float32, out: np.ndarray
 ) -> None:
@@ -118,7 +119,7 @@ def _gated_norm(
                 total[i] += row[i] * gate[i] * factor * weight[direction, i]
 
 
-@njit(parallel=True, fastmath=_FAST, cache=True, error_model="numpy")
+@kernel(parallel=True)
 def _rms_norm(x: np.ndarray, weight: np.ndarray, eps: np.float32, out: np.ndarray) -> None:
     num_seq, length, width = x.shape
     for position in prange(num_seq * length):

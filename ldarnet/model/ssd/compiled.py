@@ -7,12 +7,12 @@ of B and of C serves twice.
 
 import numpy as np
 import torch
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-# Sums may be reordered (that is what lets them use the vector units); NaN and infinity keep their meaning.
-_FAST = {"reassoc", "contract", "nsz", "arcp"}
+from ldarnet.model.jit import kernel
+
 _KEEP_EVERY = 16
 """The backward pass stores the state every this many bases and recomputes those between."""
 
@@ -28,7 +28,7 @@ class _Scan(torch.autograd.Function):
     def forward(ctx: FunctionCtx, x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor) -> Tensor:
         ctx.save_for_backward(x, dt, A, B, C, D)
         y = torch.empty(x.shape, dtype=torch.float32)
-        _forward(*_arrays(x, dt, A, B, C, D), y.numpy())  # type: ignore[call-arg]
+        _forward(*_arrays(x, dt, A, B, C, D), y.numpy())
         return y
 
     @staticmethod
@@ -49,7 +49,7 @@ def _arrays(*tensors: Tensor) -> list[np.ndarray]:
     return [t.detach().contiguous().numpy() for t in tensors]
 
 
-@njit(parallel=True, fastmath=_FAST, cache=True, error_model="numpy")
+@kernel(parallel=True)
 def _forward(
     x: np.ndarray, dt: np.ndarray, A: np.ndarray, B: np.ndarray, C: np.ndarray, D: np.ndarray, y: np.ndarray
 ) -> None:
@@ -85,7 +85,7 @@ def _forward(
             _read(state, x[b, t, d, h], C[b, t, d], D[d, h], y[b, t, d, h])
 
 
-@njit(fastmath=_FAST, cache=True, error_model="numpy", inline="always")
+@kernel(inline=True)
 def _advance_two(
     state: np.ndarray,
     decay0: np.float32,
@@ -137,7 +137,7 @@ def _advance_two(
         y1[p] = a1 + D * x1[p]
 
 
-@njit(fastmath=_FAST, cache=True, error_model="numpy", inline="always")
+@kernel(inline=True)
 def _read(state: np.ndarray, x: np.ndarray, C: np.ndarray, D: np.float32, y: np.ndarray) -> None:
     for p in range(state.shape[0]):
         row, total = state[p], np.float32(0)
@@ -146,7 +146,7 @@ def _read(state: np.ndarray, x: np.ndarray, C: np.ndarray, D: np.float32, y: np.
         y[p] = total + D * x[p]
 
 
-@njit(parallel=True, fastmath=_FAST, cache=True, error_model="numpy")
+@kernel(parallel=True)
 def _backward(
     x: np.ndarray,
     dt: np.ndarray,
@@ -221,7 +221,7 @@ def _backward(
         dD[b, d, h] = sum_dD
 
 
-@njit(fastmath=_FAST, cache=True, error_model="numpy", inline="always")
+@kernel(inline=True)
 def _update(state: np.ndarray, decay: np.float32, dt: np.float32, x: np.ndarray, B: np.ndarray) -> None:
     for p in range(state.shape[0]):
         row, u = state[p], dt * x[p]

@@ -1,0 +1,27 @@
+"""How CPU kernels are compiled: once per machine where a cache folder can be written, else once per process."""
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit
+
+# Sums may be reordered (that is what lets them use the vector units); NaN and infinity keep their meaning.
+_FAST_MATH = {"reassoc", "contract", "nsz", "arcp"}
+
+
+def kernel(*, parallel: bool = False, inline: bool = False) -> Callable[[Callable[..., Any]], Any]:
+    """Decorator: compile a function of numpy arrays. `parallel` runs its prange loops on all threads."""
+    options: dict[str, Any] = {
+        "parallel": parallel,
+        "inline": "always" if inline else "never",
+        "fastmath": _FAST_MATH,
+        "error_model": "numpy",
+    }
+
+    def compiled(function: Callable[..., Any]) -> Any:  # noqa: ANN401 - a numba dispatcher
+        try:
+            return njit(cache=True, **options)(function)
+        except RuntimeError:  # numba found no folder it may keep compiled code in
+            return njit(**options)(function)
+
+    return compiled
