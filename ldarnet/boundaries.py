@@ -136,8 +136,12 @@ class BatchRunner:
             valid = (
                 torch.arange(max(lengths), device=self._device) < torch.tensor(lengths, device=self._device)[:, None]
             )
-        with torch.inference_mode(), self._precision():
-            routing = self._model.boundaries(tokens, valid, max_stages=self._settings.stage + 1).routing
+        try:
+            with torch.inference_mode(), self._precision():
+                routing = self._model.boundaries(tokens, valid, max_stages=self._settings.stage + 1).routing
+        except torch.cuda.OutOfMemoryError:
+            given = self._settings.batch_tokens
+            raise ValueError(f"--batch-tokens {given}: too many for the memory of {self._device}, try half") from None
         probs = [r.prob.float().cpu().numpy() for r in routing]
         cuts = [r.cut.cpu().numpy() for r in routing]
         return [

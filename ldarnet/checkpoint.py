@@ -2,34 +2,27 @@
 
 import hashlib
 import json
-import pickle
 import re
-import zipfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from reprlib import repr as short_repr
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor
 
 from ldarnet.config import PRESETS, ModelConfig
 from ldarnet.model import LDARNet
 from ldarnet.model.ldarnet import Padding
-from ldarnet.provenance import Provenance
-from ldarnet.published import convert_state, published_config
-from ldarnet.tracks.atomic import PartialFile
+from ldarnet.own_format import read_own, save_model, tensors_sha256
+from ldarnet.provenance import CheckpointError, Provenance
+from ldarnet.published import read_published
+from ldarnet.tracks.atomic import check_place
 
-FORMAT = "ldarnet-1"
 WEIGHTS = Path(__file__).parent / "weights"
 DEFAULT = "default"
+SUFFIXES = (".safetensors", ".pt", ".pth")
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(?::[\w./-]+)?")
-
-
-class CheckpointError(ValueError):
-    """A model that cannot be loaded; the message says which file and why."""
+_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*(?::[\w./ -]+)?", re.ASCII)
 
 
 def load_model(
@@ -44,15 +37,20 @@ def load_model(
 
     `source`: "default" (shipped with the package), a preset name, a file (.safetensors of ours, .pt of the published
     code), or a hub id "owner/name" or "owner/name:file". `random_weights` initialises a preset from `seed`.
-    Raises CheckpointError.
+    `device`: "cpu", "cuda", "cuda:1", "mps", or "auto". Raises CheckpointError, or ValueError for the device.
     """
+    from ldarnet.boundaries import pick_device
+
+    place = device if isinstance(device, torch.device) else pick_device(device)
     if random_weights:
-        return _random(str(source), padding, seed).to(device).eval()
+        if (preset := str(source)) not in PRESETS:
+            raise CheckpointError(f"random weights need a preset ({', '.join(PRESETS)}), got {short_repr(preset)}")
+        return random_model(PRESETS[preset], padding=padding, seed=seed, name=f"{preset}-random").to(place)
     path, name = resolve(source)
     config, state, notes = read_checkpoint(path)
     model = _assemble(path, config, state, padding)
     model.provenance = Provenance(notes.pop("name", name), str(source), file_sha256(path), notes)
-    return model.to(device).eval()
+    return model.to(place).eval()
 
 
 def resolve(source: str | Path) -> tuple[Path, str]:
@@ -63,34 +61,32 @@ def resolve(source: str | Path) -> tuple[Path, str]:
         return shipped, text
     if text in PRESETS:
         raise CheckpointError(f"no weights are shipped for {text}; pass --random-weights to run it untrained")
-    path = Path(source)
-    if path.is_file():
-        return path, path.stem
-    if path.is_dir():
-        raise CheckpointError(f"{path} is a folder; expected a .safetensors or .pt file")
-    if path.suffix not in (".safetensors", ".pt", ".pth") and _HUB_ID.fullmatch(text):
+    if (kind := _kind_of(Path(source))) == "file":
+        return Path(source), Path(source).stem
+    if kind == "folder":
+        raise CheckpointError(f"{source} is a folder; expected a .safetensors or .pt file")
+    if kind == "other":
+        raise CheckpointError(f"{source} is not a regular file; expected a .safetensors or .pt file")
+    is_hub_id = _HUB_ID.fullmatch(text) is not None
+    if is_hub_id and (":" in text or not text.endswith(SUFFIXES)):
         from ldarnet.hub import download
 
         return download(text), text
+    if text.endswith(SUFFIXES) or text.startswith((".", "/", "~")):
+        raise CheckpointError(f"no such file: {text}")
     known = ", ".join([DEFAULT, *PRESETS])
-    raise CheckpointError(f"no model {text!r}: expected a file, a hub id such as owner/name, or one of {known}")
+    raise CheckpointError(
+        f"no model {short_repr(text)}: expected a file, a hub id such as owner/name, or one of {known}"
+    )
 
 
-def save_model(model: LDARNet, path: Path, **notes: str) -> None:
-    """Write weights, configuration and notes as one safetensors file, beside the target and then renamed."""
-    metadata = {
-        "format": FORMAT,
-        "config": model.config.to_json(),
-        "notes": json.dumps(notes, sort_keys=True),
-    }
-    state = {name: tensor.detach().float().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    part = PartialFile(path)
+def _kind_of(path: Path) -> str:
     try:
-        part.file.write(safetensors.torch.save(state, metadata))
-        part.close()
-        part.publish()
-    finally:
-        part.discard()
+        if path.is_file():
+            return "file"
+        return "folder" if path.is_dir() else "other" if path.exists() else "nothing"
+    except OSError as error:  # a folder that may not be entered, a name that is too long
+        raise CheckpointError(f"cannot read {short_repr(str(path))}: {error.strerror}") from None
 
 
 def read_checkpoint(path: Path) -> tuple[ModelConfig, dict[str, Tensor], dict[str, str]]:
@@ -102,57 +98,25 @@ def read_checkpoint(path: Path) -> tuple[ModelConfig, dict[str, Tensor], dict[st
         raise CheckpointError(f"cannot read {path}: {error.strerror}") from None
     if not head:
         raise CheckpointError(f"{path} is empty")
-    # A safetensors file opens with the length of its JSON header; a .pt file is a zip archive or a bare pickle.
-    return _read_published(path) if head[:2] == b"PK" or head[:1] == b"\x80" else _read_safetensors(path)
-
-
-def _read_safetensors(path: Path) -> tuple[ModelConfig, dict[str, Tensor], dict[str, str]]:
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise CheckpointError(
-                    f"{path} is a safetensors file of another model family: its metadata says format "
-                    f"{metadata.get('format')!r}, expected {FORMAT!r}"
-                )
-            config = ModelConfig.from_json(metadata.get("config", ""))
-            notes = json.loads(metadata.get("notes", "{}"))
-            return config, {name: file.get_tensor(name) for name in file.keys()}, dict(notes)  # noqa: SIM118
-    except safetensors.SafetensorError as error:
-        raise CheckpointError(f"{path} is not a complete safetensors file ({error}); download it again") from None
-    except CheckpointError:
-        raise
-    except ValueError as error:
-        raise CheckpointError(f"{path}: {error}") from None
-
-
-def _read_published(path: Path) -> tuple[ModelConfig, dict[str, Tensor], dict[str, str]]:
-    try:
-        payload: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
+    # A safetensors file opens with the length of its header, any 8 bytes, and the brace of the header.
+    if head[8:] == b"{":
+        return read_own(path)
+    if head.startswith(b"PK\x03\x04"):
+        return *read_published(path), {}
+    if head.startswith(b"\x80"):
         raise CheckpointError(
-            f"{path} holds Python objects besides tensors; loading it could run code, so it is refused. "
-            "Ask its author for a safetensors file, or for one saved from plain dicts and tensors"
-        ) from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        first_line = str(error).strip().split("\n")[0][:200]
-        raise CheckpointError(f"{path} is not a complete checkpoint ({first_line}); download it again") from None
-    if not isinstance(payload, dict) or not isinstance(payload.get("config"), dict) or "model" not in payload:
-        got = sorted(map(str, payload))[:6] if isinstance(payload, dict) else type(payload).__name__
-        raise CheckpointError(f"{path} is no LDARNet checkpoint: expected keys 'model' and 'config', got {got}")
-    state = payload["model"]
-    if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
-        raise CheckpointError(f"{path} is no LDARNet checkpoint: 'model' is not a table of tensors")
-    try:
-        config = published_config(payload["config"])
-        return config, convert_state(config, state), {}
-    except ValueError as error:
-        raise CheckpointError(f"{path}: {error}") from None
+            f"{path} is a bare pickle; loading it could run code, so it is refused. "
+            "Save it again with torch 1.6 or later, or ask its author for a safetensors file"
+        )
+    raise CheckpointError(f"{path} is no model file: expected safetensors, or a .pt file as torch.save writes it")
 
 
 def _assemble(path: Path, config: ModelConfig, state: dict[str, Tensor], padding: Padding) -> LDARNet:
-    with torch.device("meta"):  # shapes only, so that a damaged configuration cannot exhaust memory
-        model = LDARNet(config, padding=padding)
+    try:
+        with torch.device("meta"):  # shapes only, so that a damaged configuration cannot exhaust memory
+            model = LDARNet(config, padding=padding)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from None
     expected = model.state_dict()
     if missing := sorted(expected.keys() - state.keys()):
         raise CheckpointError(f"{path}: {len(missing)} tensors missing, the first is {missing[0]!r}")
@@ -162,28 +126,17 @@ def _assemble(path: Path, config: ModelConfig, state: dict[str, Tensor], padding
         if tensor.shape != expected[name].shape:
             want, got = tuple(expected[name].shape), tuple(tensor.shape)
             raise CheckpointError(f"{path}: {name!r} has shape {got}, the configuration calls for {want}")
-        if not tensor.is_floating_point() or not bool(tensor.isfinite().all()):
-            raise CheckpointError(f"{path}: {name!r} holds values that are not finite numbers; download it again")
-    model.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)
+    model.load_state_dict(state, assign=True)
     return model
-
-
-def _random(preset: str, padding: Padding, seed: int) -> LDARNet:
-    if preset not in PRESETS:
-        raise CheckpointError(f"random weights need a preset ({', '.join(PRESETS)}), got {preset!r}")
-    return random_model(PRESETS[preset], padding=padding, seed=seed, name=f"{preset}-random")
 
 
 def random_model(config: ModelConfig, *, padding: Padding = "exact", seed: int = 0, name: str = "random") -> LDARNet:
     """An untrained model, the same for the same seed; the global random state is left alone."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach the generators of GPUs too
         model = LDARNet(config, padding=padding)
-    digest = hashlib.sha256()
-    for _, tensor in sorted(model.state_dict().items()):
-        digest.update(tensor.numpy().tobytes())
-    source = f"random weights, seed {seed}"
-    model.provenance = Provenance(name, source, digest.hexdigest(), {"status": "untrained"})
+    digest = tensors_sha256(model.state_dict(), {"config": config.to_json()})
+    model.provenance = Provenance(name, f"random weights, seed {seed}", digest, {"status": "untrained"})
     return model.eval()
 
 
@@ -194,16 +147,18 @@ def file_sha256(path: Path) -> str:
 
 
 def convert_model(source: str, out: Path, *, context_bp: int | None, notes: dict[str, str]) -> int:
-    """Write any loadable model as our own file; returns its number of parameters. Raises CheckpointError."""
+    """Write any loadable model as our own file; returns its number of parameters.
+
+    `notes` replace those of the source that have the same key. Raises CheckpointError or TrackError.
+    """
     if out.suffix != ".safetensors":
         raise CheckpointError(f"{out}: expected a name ending in .safetensors")
-    if not out.parent.is_dir():
-        raise CheckpointError(f"cannot write {out}: folder {out.parent} does not exist")
+    check_place(out)
     model = load_model(source)
     assert model.provenance is not None
     if context_bp is not None:
         model.config = replace(model.config, context_bp=context_bp)
-    save_model(model, out, **{"name": out.stem, **model.provenance.notes, **notes})
+    save_model(model, out, {"name": out.stem, **model.provenance.notes, **notes})
     return model.num_parameters()
 
 
@@ -220,5 +175,10 @@ def describe(model: LDARNet) -> dict[str, str]:
         "widths": ", ".join(map(str, config.d_model)),
         "stages": str(config.num_stages),
         "context": f"{config.context_bp:,} bases",
-        **origin.notes,
+        # Free text of whoever made the file: it must not pass for one of the facts above, nor steer a terminal.
+        **{f"note {_printable(key)}": _printable(text) for key, text in origin.notes.items()},
     }
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -1,8 +1,7 @@
 """The command line: parse, one library call, one summary line. Torch is imported inside the commands only."""
 
+import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ldarnet import __version__
+from ldarnet.console import friendly_errors, say
 
 app = typer.Typer(
     name="ldarnet",
@@ -46,24 +46,13 @@ class LevelOption(StrEnum):
     both = "both"
 
 
-def _say(message: str) -> None:
-    typer.echo(message, err=True)
+def _device_name(name: str) -> str:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
+        raise typer.BadParameter(f"expected auto, cpu, cuda, cuda:N or mps, got {name!r}")
+    return name
 
 
-@contextmanager
-def _friendly_errors() -> Iterator[None]:
-    """Bad input ends with one message and exit status 1; our own bugs keep their traceback."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise typer.Exit(1) from None
-    except (ValueError, OSError) as error:
-        # A library's own ValueError, deep in a computation, is a bug of ours: only messages meant for people pass.
-        _say(f"error: {error}")
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        _say("interrupted; the same command with --resume goes on from here")
-        raise typer.Exit(130) from None
+DeviceOption = Annotated[str, typer.Option(callback=_device_name, help="auto, cpu, cuda, cuda:1 or mps.")]
 
 
 def _version(wanted: bool) -> None:
@@ -119,7 +108,7 @@ def boundaries(
         ),
     ] = None,
     stage: Annotated[int, typer.Option(min=0, help="Router: 0 cuts bases into chunks, 1 chunks into larger ones.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    device: DeviceOption = "auto",
     dtype: Annotated[DtypeOption, typer.Option(help="Arithmetic; routers are always float32.")] = DtypeOption.float32,
     batch_tokens: Annotated[
         int | None,
@@ -151,35 +140,36 @@ def boundaries(
             f"a window must be longer than two halos, got --window {window} and --halo {halo}",
             param_hint="--window",
         )
-    with _friendly_errors():
-        from ldarnet.write_track import TrackRequest, write_track
+    with friendly_errors():
+        from ldarnet.write_track import RequestError, TrackRequest, write_track
 
-        summary = write_track(
-            TrackRequest(
-                fasta=fasta,
-                outputs=tuple(out),
-                model=model,
-                format=format,
-                deviation_out=deviation_out,
-                regions=regions,
-                strand=strand.value,
-                window_bp=window,
-                halo_bp=halo,
-                stage=stage,
-                device=device,
-                dtype=dtype.value,
-                batch_tokens=batch_tokens,
-                num_threads=threads,
-                resume=resume,
-                decimals=decimals,
-                random_weights=random_weights,
-                show_progress=not quiet,
-                command=tuple(sys.argv),
-            ),
-            say=_say,
+        request = TrackRequest(
+            fasta=fasta,
+            outputs=tuple(out),
+            model=model,
+            format=format,
+            deviation_out=deviation_out,
+            regions=regions,
+            strand=strand.value,
+            window_bp=window,
+            halo_bp=halo,
+            stage=stage,
+            device=device,
+            dtype=dtype.value,
+            batch_tokens=batch_tokens,
+            num_threads=threads,
+            resume=resume,
+            decimals=decimals,
+            random_weights=random_weights,
+            show_progress=not quiet,
+            command=tuple(sys.argv),
         )
+        try:
+            summary = write_track(request, say=say)
+        except RequestError as error:
+            raise typer.BadParameter(str(error)) from None
     names = ", ".join(str(o) for o in summary.outputs)
-    _say(
+    say(
         f"{names}: {summary.num_values:,} values on {summary.num_contigs:,} contigs, "
         f"{summary.bases_per_second:,.0f} bases/s, {summary.seconds:.1f} s"
     )
@@ -194,7 +184,7 @@ def embed(
     level: Annotated[LevelOption, typer.Option(help="Hidden states per base, per chunk, or both.")] = LevelOption.both,
     window: Annotated[int | None, typer.Option(min=2, metavar="BP", help="As for boundaries.")] = None,
     halo: Annotated[int | None, typer.Option(min=1, metavar="BP", help="As for boundaries.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    device: DeviceOption = "auto",
     max_gb: Annotated[float, typer.Option(help="Refuse more than this many GB of arrays.")] = 4.0,
     random_weights: Annotated[bool, typer.Option("--random-weights", help="Run a preset untrained.")] = False,
 ) -> None:
@@ -203,7 +193,7 @@ def embed(
     Arrays, per contig or region NAME: NAME/base_cut [bases], NAME/base_hidden [bases, width], NAME/chunk_cut [chunks],
     NAME/chunk_hidden [chunks, width]; cuts are 0-based positions on the contig. Forward strand.
     """
-    with _friendly_errors():
+    with friendly_errors():
         from ldarnet.embed import write_embeddings
 
         summary = write_embeddings(
@@ -217,9 +207,9 @@ def embed(
             device=device,
             max_gb=max_gb,
             random_weights=random_weights,
-            say=_say,
+            say=say,
         )
-    _say(f"{out}: {summary.num_bases:,} bases and {summary.num_chunks:,} chunks in {summary.num_arrays} arrays")
+    say(f"{out}: {summary.num_bases:,} bases and {summary.num_chunks:,} chunks in {summary.num_arrays} arrays")
 
 
 @app.command()
@@ -229,14 +219,14 @@ def demo(
     ),
 ) -> None:
     """A small made-up genome with planted promoters and splice sites, and its boundary track."""
-    with _friendly_errors():
+    with friendly_errors():
         from ldarnet.demo import write_demo
         from ldarnet.write_track import TrackRequest, write_track
 
         files = write_demo(out)
         track = out / "probs.bw"
-        summary = write_track(TrackRequest(fasta=str(files.fasta), outputs=(track,), command=tuple(sys.argv)), say=_say)
-    _say(
+        summary = write_track(TrackRequest(fasta=str(files.fasta), outputs=(track,), command=tuple(sys.argv)), say=say)
+    say(
         f"\n{summary.num_values:,} boundary probabilities ({summary.bases_per_second:,.0f} bases/s):\n"
         f"  genome      {files.fasta}\n  track       {track}\n  genes       {files.gtf}\n  sites       {files.sites}\n"
         "Open the track in IGV (Genomes > Load Genome from File: the genome; File > Load from File: track and genes),\n"
@@ -250,7 +240,7 @@ def info(
     random_weights: Annotated[bool, typer.Option("--random-weights", help="A preset without weights.")] = False,
 ) -> None:
     """What a model is made of and where it comes from."""
-    with _friendly_errors():
+    with friendly_errors():
         from ldarnet.checkpoint import describe, load_model
 
         description = describe(load_model(model, random_weights=random_weights))
@@ -282,11 +272,11 @@ def convert(
         if not separator or not key:
             raise typer.BadParameter(f"expected KEY=TEXT, got {text!r}", param_hint="--note")
         notes[key] = value
-    with _friendly_errors():
+    with friendly_errors():
         from ldarnet.checkpoint import convert_model
 
         num_parameters = convert_model(source, out, context_bp=context, notes=notes)
-    _say(f"{out}: {num_parameters:,} parameters, {out.stat().st_size:,} bytes")
+    say(f"{out}: {num_parameters:,} parameters, {out.stat().st_size:,} bytes")
 
 
 def main() -> None:

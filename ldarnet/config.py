@@ -7,7 +7,8 @@ upper case adds a SwiGLU after the mixer. A stage nested inside another gives a 
 
 import json
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
+from reprlib import repr as short_repr
 from typing import Any, Literal
 
 from ldarnet import vocab
@@ -16,9 +17,12 @@ Layout = tuple[Any, ...]
 """`(backbone,)` or `(encoder, inner layout, decoder)`, each stack a string such as "m3t1"."""
 
 MAX_LAYERS = 1000
-"""A stack deeper than this is taken for a damaged file, before memory is spent on it."""
+MAX_STAGES = 8
+MAX_WIDTH = 1 << 16
+MAX_BP = 1 << 31
+"""Beyond these a configuration is taken for a damaged file, before time and memory are spent on it."""
 
-_STACK = re.compile(r"(?:[mMtT][1-9]\d*)+")
+_STACK = re.compile(r"(?:[mMtT][1-9][0-9]{0,8})+")
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,11 @@ class Layer:
 def parse_stack(text: str) -> tuple[Layer, ...]:
     """Layers of a stack string: "m3T1" is three Mamba-2 layers, then attention followed by a SwiGLU."""
     if not isinstance(text, str) or not _STACK.fullmatch(text):
-        raise ValueError(f"expected a stack such as 'm3t1' (letters m, M, t, T, each with a count), got {text!r}")
+        raise ValueError(
+            f"expected a stack such as 'm3t1' (letters m, M, t, T, each with a count), got {short_repr(text)}"
+        )
     if (total := sum(int(count) for count in re.findall(r"\d+", text))) > MAX_LAYERS:
-        raise ValueError(f"expected at most {MAX_LAYERS} layers in a stack, got {total} in {text!r}")
+        raise ValueError(f"expected at most {MAX_LAYERS} layers in a stack, got {total:,} in {short_repr(text)}")
     return tuple(
         Layer("mamba2" if letter in "mM" else "attention", letter.isupper())
         for letter, count in re.findall(r"([mMtT])(\d+)", text)
@@ -47,14 +53,16 @@ def num_stages(layout: Layout) -> int:
     return 0 if len(layout) == 1 else 1 + num_stages(layout[1])
 
 
-def _as_layout(value: object) -> Layout:
+def _as_layout(value: object, stage: int = 0) -> Layout:
+    if stage > MAX_STAGES:
+        raise ValueError(f"layout: expected at most {MAX_STAGES} stages inside one another, got more")
     if not isinstance(value, (list, tuple)) or len(value) not in (1, 3):
-        raise ValueError(f"expected a layout [backbone] or [encoder, inner, decoder], got {value!r}")
+        raise ValueError(f"layout: expected [backbone] or [encoder, inner, decoder], got {short_repr(value)}")
     parts = list(value)
     for stack in parts[::2]:
         parse_stack(stack)
     if len(parts) == 3:
-        parts[1] = _as_layout(parts[1])
+        parts[1] = _as_layout(parts[1], stage + 1)
     return tuple(parts)
 
 
@@ -86,19 +94,28 @@ class ModelConfig:
         for name in ("d_model", "d_intermediate", "num_heads", "rotary_dim", "attention_window"):
             value = getattr(self, name)
             if not isinstance(value, (list, tuple)) or not all(type(v) is int for v in value):
-                raise ValueError(f"{name}: expected whole numbers, one per stage, got {value!r}")
+                raise ValueError(f"{name}: expected whole numbers, one per stage, got {short_repr(value)}")
             if len(value) != depth:
-                raise ValueError(f"{name}: the layout has {depth} stages, got {len(value)} values {tuple(value)}")
+                got = f"{len(value)} values {short_repr(value)}"
+                raise ValueError(f"{name}: expected {depth} values, one per stage and one for the backbone, got {got}")
+            if max(value) > (most := MAX_BP if name == "attention_window" else MAX_WIDTH):
+                raise ValueError(f"{name}: expected at most {most:,}, got {short_repr(max(value))}")
             object.__setattr__(self, name, tuple(value))
         for name in ("d_state", "d_conv", "expand", "head_dim", "vocab_size", "context_bp"):
             value = getattr(self, name)
-            if type(value) is not int or value < 1:
-                raise ValueError(f"{name}: expected a positive whole number, got {value!r}")
+            most = MAX_BP if name == "context_bp" else MAX_WIDTH
+            if type(value) is not int or not 1 <= value <= most:
+                raise ValueError(f"{name}: expected a whole number from 1 to {most:,}, got {short_repr(value)}")
+        if self.vocab_size < vocab.VOCAB_SIZE:
+            raise ValueError(f"vocab_size: expected {vocab.VOCAB_SIZE} or more, got {self.vocab_size}")
         if self.fusion not in ("mean", "sum"):
-            raise ValueError(f"fusion: expected 'mean' or 'sum', got {self.fusion!r}")
+            raise ValueError(f"fusion: expected 'mean' or 'sum', got {short_repr(self.fusion)}")
         if list(self.d_model) != sorted(self.d_model) or self.d_model[0] < 1:
             raise ValueError(f"d_model: expected positive widths that never shrink inwards, got {self.d_model}")
-        for stage, layers in enumerate(_layers_per_stage(self.layout)):
+        layers_per_stage = _layers_per_stage(self.layout)
+        if (total := sum(map(len, layers_per_stage))) > MAX_LAYERS:
+            raise ValueError(f"layout: expected at most {MAX_LAYERS} layers in all, got {total:,}")
+        for stage, layers in enumerate(layers_per_stage):
             self._check_stage(stage, layers)
 
     def _check_stage(self, stage: int, layers: tuple[Layer, ...]) -> None:
@@ -131,19 +148,18 @@ class ModelConfig:
         """Inverse of `to_json`; unknown or missing keys are a ValueError that names them."""
         try:
             values = json.loads(text)
-        except json.JSONDecodeError as error:
+        except RecursionError:
+            raise ValueError("the model configuration is nested too deeply") from None
+        except ValueError as error:
             raise ValueError(f"the model configuration is not JSON: {error}") from None
         if not isinstance(values, dict):
             raise ValueError(f"expected a model configuration object, got {type(values).__name__}")
-        known = {field.name for field in fields(cls)}
-        if unknown := sorted(values.keys() - known):
-            raise ValueError(f"unknown keys in the model configuration: {', '.join(unknown)}")
-        if missing := sorted({"layout", "d_model", "d_intermediate"} - values.keys()):
+        if unknown := sorted(values.keys() - {field.name for field in fields(cls)}):
+            raise ValueError(f"unknown keys in the model configuration: {short_repr(unknown)}")
+        required = {field.name for field in fields(cls) if field.default is MISSING}
+        if missing := sorted(required - values.keys()):
             raise ValueError(f"keys missing from the model configuration: {', '.join(missing)}")
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise ValueError(f"bad model configuration: {error}") from None
+        return cls(**values)
 
 
 def _layers_per_stage(layout: Layout) -> list[tuple[Layer, ...]]:

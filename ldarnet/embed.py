@@ -1,5 +1,6 @@
 """Hidden states of bases and chunks, with the cuts they belong to, as one .npz file."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,9 +11,11 @@ import torch
 from ldarnet import vocab
 from ldarnet.boundaries import default_settings, pick_device
 from ldarnet.checkpoint import load_model
-from ldarnet.genome import Genome, Interval, Window, open_genome, parse_regions, plan_windows
+from ldarnet.genome import Contig, Genome, Interval, Window, open_genome, parse_regions, plan_windows
 from ldarnet.model import LDARNet
 from ldarnet.tracks.atomic import PartialFile, TrackError, check_place
+
+LEVELS = ("base", "chunk")
 
 
 class EmbedSummary(NamedTuple):
@@ -21,6 +24,18 @@ class EmbedSummary(NamedTuple):
     num_bases: int
     num_chunks: int
     num_arrays: int
+
+
+class States(NamedTuple):
+    """Cuts (int64 [n], rising) and the hidden states that stand at them (float32 [n, width])."""
+
+    cut: np.ndarray
+    hidden: np.ndarray
+
+    def between(self, start: int, end: int) -> "States":
+        """Copies of those with start <= cut < end."""
+        low, high = np.searchsorted(self.cut, (start, end))
+        return States(self.cut[low:high].copy(), self.hidden[low:high].copy())
 
 
 def write_embeddings(
@@ -39,8 +54,9 @@ def write_embeddings(
 ) -> EmbedSummary:
     """Write base and chunk states of a FASTA or its regions; `levels` holds "base", "chunk" or both.
 
-    A chunk's state is what the network inside stage 0 makes of it; it stands at the cut where the chunk starts.
-    Windows overlap as for a track, each base and each chunk comes from the window whose core holds its cut.
+    A base's state is what leaves the decoder; N has none. A chunk's state is what the network inside stage 0 makes
+    of it; it stands at the cut where the chunk starts, N or not. Windows overlap as for a track: each base and each
+    chunk comes from the window whose core holds its cut.
     """
     if out.suffix != ".npz":
         raise TrackError(f"--out {out}: expected a name ending in .npz")
@@ -56,67 +72,81 @@ def write_embeddings(
         window, halo = default_settings(network, window_bp=window_bp, halo_bp=halo_bp)
         _check_size(wanted, network, levels, max_gb)
         arrays: dict[str, np.ndarray] = {}
-        for interval in wanted:
-            named = interval.chrom if regions is None else f"{interval.chrom}:{interval.start}-{interval.end}"
-            for kind, array in _embed(network, genome, interval, window, halo).items():
-                if kind.split("_")[0] in levels:
-                    arrays[f"{named}/{kind}"] = array
+        for contig in genome.contigs:
+            inside = [interval for interval in wanted if interval.chrom == contig.name]
+            for interval, states in _embed(network, genome, contig, inside, window, halo, levels).items():
+                named = interval.chrom if regions is None else f"{interval.chrom}:{interval.start}-{interval.end}"
+                for level, pieces in states.items():
+                    arrays[f"{named}/{level}_cut"] = np.concatenate([p.cut for p in pieces])
+                    arrays[f"{named}/{level}_hidden"] = np.concatenate([p.hidden for p in pieces])
     _save(out, arrays)
-    num_chunks = sum(len(a) for name, a in arrays.items() if name.endswith("/chunk_cut"))
-    num_bases = sum(len(a) for name, a in arrays.items() if name.endswith("/base_cut"))
+    num_bases, num_chunks = (
+        sum(len(a) for name, a in arrays.items() if name.endswith(f"/{level}_cut")) for level in LEVELS
+    )
     return EmbedSummary(num_bases, num_chunks, len(arrays))
 
 
-def _embed(model: LDARNet, genome: Genome, interval: Interval, window_bp: int, halo_bp: int) -> dict[str, np.ndarray]:
-    contig = next(c for c in genome.contigs if c.name == interval.chrom)
-    parts: dict[str, list[np.ndarray]] = {
-        "base_cut": [],
-        "base_hidden": [],
-        "chunk_cut": [],
-        "chunk_hidden": [],
-    }
-    for window in plan_windows(contig, window_bp, halo_bp):
-        low, high = max(window.core_start, interval.start), min(window.core_end, interval.end)
-        if low < high:
-            _add_window(parts, model, genome.ids(window.chrom, window.start, window.end), window, low, high)
-    return {name: np.concatenate(pieces) for name, pieces in parts.items()}
+def _embed(
+    model: LDARNet,
+    genome: Genome,
+    contig: Contig,
+    intervals: Sequence[Interval],
+    window_bp: int,
+    halo_bp: int,
+    levels: Sequence[str],
+) -> dict[Interval, dict[str, list[States]]]:
+    """Per interval (disjoint, sorted, on the contig) and level the states, in pieces; every window runs once."""
+    pieces = {interval: {level: list[States]() for level in levels} for interval in intervals}
+    starts, ends = [i.start for i in intervals], [i.end for i in intervals]
+    for window in plan_windows(contig, window_bp, halo_bp) if intervals else ():
+        first, last = bisect_right(ends, window.core_start), bisect_left(starts, window.core_end)
+        if first < last:
+            states = _run(model, genome, window)
+            for interval in intervals[first:last]:
+                for level in levels:
+                    low, high = max(window.core_start, interval.start), min(window.core_end, interval.end)
+                    pieces[interval][level].append(states[level].between(low, high))
+    return pieces
 
 
-def _add_window(
-    parts: dict[str, list[np.ndarray]], model: LDARNet, ids: np.ndarray, window: Window, low: int, high: int
-) -> None:
-    device = next(model.parameters()).device
+def _run(model: LDARNet, genome: Genome, window: Window) -> dict[str, States]:
+    ids = genome.ids(window.chrom, window.start, window.end)
     with torch.inference_mode():
-        out = model(torch.from_numpy(ids)[None].to(device))
+        out = model(torch.from_numpy(ids)[None].to(next(model.parameters()).device))
     cuts = window.start + np.arange(len(ids))
-    inside = (cuts >= low) & (cuts < high) & (ids != vocab.N)
-    parts["base_cut"].append(cuts[inside])
-    parts["base_hidden"].append(out.last_hidden_state[0].float().cpu().numpy()[inside])
-    starts = cuts[out.routing[0].cut[0].cpu().numpy()]
-    kept = (starts >= low) & (starts < high)
-    parts["chunk_cut"].append(starts[kept])
-    parts["chunk_hidden"].append(out.chunk_hidden_state[0][0].float().cpu().numpy()[kept])
+    known = ids != vocab.N
+    is_chunk = out.routing[0].cut[0].cpu().numpy()
+    return {
+        "base": States(cuts[known], out.last_hidden_state[0].float().cpu().numpy()[known]),
+        "chunk": States(cuts[is_chunk], out.chunk_hidden_state[0][0].float().cpu().numpy()),
+    }
 
 
 def _check_size(wanted: Sequence[Interval], model: LDARNet, levels: Sequence[str], max_gb: float) -> None:
-    widths = {"base": model.config.d_model[0], "chunk": model.config.d_model[1]}
     num_bases = sum(i.end - i.start for i in wanted)
     # A chunk per base is the most there can be; one per three is what to expect.
-    gb = sum(4 * widths[level] * num_bases / (1 if level == "base" else 3) for level in levels) / 1e9
-    if gb > max_gb:
+    per_base = {"base": 1.0, "chunk": 1 / 3}
+    num_bytes = {level: 8 + 4 * width for level, width in zip(LEVELS, model.config.d_model, strict=False)}
+    gb = sum(num_bytes[level] * per_base[level] * num_bases for level in levels) / 1e9
+    if not gb <= max_gb:
         raise ValueError(
-            f"about {gb:.1f} GB of hidden states for {num_bases:,} bases, more than --max-gb {max_gb:g}: "
+            f"about {gb:.2g} GB of hidden states for {num_bases:,} bases, more than --max-gb {max_gb:g}: "
             "choose --regions, or --level chunk, or raise --max-gb"
         )
 
 
 def _save(out: Path, arrays: dict[str, np.ndarray]) -> None:
     if not any(array.size for array in arrays.values()):
-        raise TrackError(f"no base has a hidden state: {out} was not written")
+        raise TrackError(
+            f"{out} was not written: what was asked for holds neither a base other than N nor the start of a chunk"
+        )
     part = PartialFile(out)
     try:
-        np.savez(part.file, allow_pickle=False, **arrays)
+        # An array named like a parameter of savez would be lost; ours all hold a slash.
+        np.savez(part.file, **arrays)  # type: ignore[arg-type]
         part.close()
         part.publish()
+    except OSError as error:
+        raise TrackError(f"cannot write {out}: {error.strerror}") from None
     finally:
         part.discard()

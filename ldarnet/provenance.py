@@ -1,6 +1,10 @@
-"""Where a model's weights come from."""
+"""Where a model's weights come from, and the error for those that cannot be had."""
 
 from dataclasses import dataclass
+
+
+class CheckpointError(ValueError):
+    """A model that cannot be loaded; the message says which file or hub id and why."""
 
 
 @dataclass(frozen=True)

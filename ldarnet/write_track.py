@@ -2,14 +2,12 @@
 
 import hashlib
 import json
-import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -27,39 +25,19 @@ from ldarnet.boundaries import (
     pick_device,
     planned_batches,
 )
+from ldarnet.census import Census, take_census
 from ldarnet.checkpoint import load_model
-from ldarnet.genome import Batch, Genome, GenomeError, Interval, Regions, open_genome, parse_regions
+from ldarnet.genome import Batch, Genome, Interval, Regions, open_genome, parse_regions
 from ldarnet.journal import Journal, journal_path
 from ldarnet.model import LDARNet
-from ldarnet.tracks import STDOUT, TrackError, TrackWriter, check_target, open_writer
+from ldarnet.sidecar import contig_record, versions, without_value, write_sidecar
+from ldarnet.track_outputs import TrackOutputs
+from ldarnet.track_request import RequestError, TrackRequest, check_request
+from ldarnet.tracks import STDOUT
 
-PACKAGES = ("torch", "numpy", "numba", "biopython", "pyBigWig", "safetensors")
+__all__ = ["RequestError", "TrackRequest", "TrackSummary", "default_batch_tokens", "write_track"]
 
-
-@dataclass(frozen=True, kw_only=True)
-class TrackRequest:
-    """What the command was asked for; None = the default of the model."""
-
-    fasta: str
-    outputs: tuple[Path, ...]
-    model: str = "default"
-    format: str | None = None
-    deviation_out: Path | None = None
-    """Where the standard deviation of the two strands goes; needs strand "both-mean"."""
-    regions: str | None = None
-    strand: str = "+"
-    window_bp: int | None = None
-    halo_bp: int | None = None
-    stage: int = 0
-    device: str = "auto"
-    dtype: str = "float32"
-    batch_tokens: int | None = None
-    num_threads: int | None = None
-    resume: bool = False
-    decimals: int = 4
-    random_weights: bool = False
-    show_progress: bool = True
-    command: tuple[str, ...] = ()
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -68,32 +46,24 @@ class TrackSummary:
 
     outputs: tuple[Path, ...]
     num_contigs: int
+    """Contigs with a base asked for."""
     num_bases: int
     """Bases whose value was asked for: the whole FASTA, or the regions."""
     num_values: int
     seconds: float
     bases_per_second: float
+    """Of this run alone: bases from a journal do not count."""
     num_resumed_batches: int = 0
 
 
-@dataclass
-class _Counts:
-    """What has no value, and why."""
-
-    n_bp: int = 0
-    iupac_bp: int = 0
-    contig_starts: int = 0
-    contigs: list[dict[str, Any]] = field(default_factory=list)
-
-
-def write_track(request: TrackRequest, *, say: Callable[[str], None]) -> TrackSummary:
+def write_track(request: TrackRequest, *, say: Say) -> TrackSummary:
     """Write the boundary track of a FASTA to every output, each with a sidecar `<out>.json`.
 
-    `say` receives sentences for the user. Raises GenomeError, TrackError, CheckpointError, ValueError or OSError;
-    then nothing is left under the names of the outputs, and what was computed stays in a journal for `resume`.
+    `say` receives sentences for the user. Raises RequestError, GenomeError, TrackError, CheckpointError, ValueError
+    or OSError; then no half-written file is left, and what was computed stays in a journal for `resume`.
     """
     started = datetime.now(UTC)
-    _check_request(request)
+    check_request(request)
     device = pick_device(request.device)
     _set_threads(request.num_threads)
     with ExitStack() as stack:
@@ -101,98 +71,65 @@ def write_track(request: TrackRequest, *, say: Callable[[str], None]) -> TrackSu
         for note in genome.notes:
             say(note)
         regions = _regions(request, genome, say)
-        counts = _survey(genome, regions.intervals if regions else None)
+        intervals = regions.intervals if regions else None
+        census = take_census(genome, intervals)
+        if census.num_iupac_bp:
+            say(f"{genome.name}: {census.num_iupac_bp:,} IUPAC codes are read as N")
         model = load_model(request.model, device=device, random_weights=request.random_weights)
         settings = _settings(request, model, device)
-        say(_announcement(genome, model, settings, device))
+        run = _Run(model, genome, settings, intervals)
+        say(_announcement(genome, census, model, settings, device))
 
-        first = request.outputs[0]
-        journal = None
-        if first != STDOUT:
-            fingerprint = _fingerprint(request, model, settings, counts, regions)
-            path = journal_path(first)
-            if not request.resume and path.exists():
-                say(f"{first}: an unfinished run is there and is started over; --resume would have continued it")
-            journal = stack.enter_context(Journal.open(path, fingerprint, resume=request.resume))
-            if request.resume and not journal.is_resumed:
-                say(f"{first}: nothing to resume, starting from the beginning")
-
-        strand = settings.strand if settings.strand in "+-" else "."
-        writers = [
-            stack.enter_context(open_writer(out, genome.contigs, format=request.format, strand=strand))
-            for out in request.outputs
-        ]
-        if request.deviation_out:
-            writers.append(stack.enter_context(open_writer(request.deviation_out, genome.contigs)))
-
-        began = time.perf_counter()
-        num_bases = _num_bases(genome, regions)
-        run = _Run(model, genome, settings, regions.intervals if regions else None, journal)
+        fingerprint = _fingerprint(model, settings, device, census, regions)
+        journal = stack.enter_context(_kept_journal(request, fingerprint, say))
         num_resumed = journal.num_batches if journal else 0
-        with tqdm(
-            total=num_bases,
-            unit="base",
-            unit_scale=True,
-            file=sys.stderr,
-            disable=None if request.show_progress else True,
-        ) as bar:
-            for stretch in run.stretches():
-                for i, writer in enumerate(writers):
-                    channel = 1 if request.deviation_out and i == len(writers) - 1 else 0
-                    writer.write(stretch.chrom, stretch.start, stretch.values[channel])
-                bar.update(stretch.values.shape[-1])
+        outputs = stack.enter_context(TrackOutputs(request, genome))
+        began = time.perf_counter()
+        for stretch in _with_progress(run.stretches(journal), census, request):
+            outputs.write(stretch)
         seconds = time.perf_counter() - began
-        _check_complete(writers[0], counts, settings, regions)
-        for writer in writers:
-            writer.commit()
+        num_values = outputs.num_values
+        if settings.stage == 0:
+            assert num_values == census.num_possible, f"{num_values} values for {census.num_possible} bases"
+        outputs.commit()
+        speed = run.num_computed_bases / max(seconds, 1e-9)
         summary = TrackSummary(
-            request.outputs,
-            len(genome.contigs),
-            num_bases,
-            writers[0].num_values,
-            seconds,
-            num_bases / max(seconds, 1e-9),
-            num_resumed,
+            request.outputs, census.num_contigs, census.num_bases, num_values, seconds, speed, num_resumed
         )
-        record = _sidecar(request, genome, model, settings, device, counts, regions, summary, started)
-        for out in (*request.outputs, *([request.deviation_out] if request.deviation_out else [])):
+        record = _sidecar(request, genome, model, settings, device, census, regions, summary, started)
+        for out in request.all_outputs:
             if out != STDOUT:
-                _write_json(out.with_name(f"{out.name}.json"), record)
-        if journal:
-            journal.remove()
+                write_sidecar(out, record)
         return summary
 
 
 class _Run:
-    """Stretches in the order of the genome, from the journal as far as it goes, then from the model."""
+    """Stretches in the order of the genome, from a journal as far as it goes, then from the model."""
 
     def __init__(
-        self,
-        model: LDARNet,
-        genome: Genome,
-        settings: TrackSettings,
-        regions: Sequence[Interval] | None,
-        journal: Journal | None,
+        self, model: LDARNet, genome: Genome, settings: TrackSettings, regions: Sequence[Interval] | None
     ) -> None:
         self._runner = BatchRunner(model, genome, settings)
         self._batches = planned_batches(genome, settings, regions)
         self._filter = RegionFilter(regions)
-        self._journal = journal
+        self.num_computed_bases = 0
 
-    def stretches(self) -> Iterator[Stretch]:
+    def stretches(self, journal: Journal | None) -> Iterator[Stretch]:
         """Every value asked for, once."""
-        done = self._journal.replay() if self._journal and self._journal.is_resumed else iter(())
-        left = self._journal.num_batches if self._journal else 0
+        done = journal.replay() if journal and journal.is_resumed else iter(())
+        num_left = journal.num_batches if journal else 0
         for batch in self._batches:
-            if left:
+            if num_left:
                 index, values = next(done)
                 assert index == batch.index, f"journal holds batch {index} where {batch.index} comes next"
                 stretches = _divide(batch, values)
-                left -= 1
+                num_left -= 1
             else:
                 stretches = self._runner.run(batch)
-                if self._journal:
-                    self._journal.append(batch.index, np.concatenate([s.values for s in stretches], axis=1))
+                values = np.concatenate([s.values for s in stretches], axis=1)
+                self.num_computed_bases += values.shape[1]
+                if journal:
+                    journal.append(batch.index, values)
             for stretch in stretches:
                 yield from self._filter.parts(stretch)
 
@@ -204,31 +141,43 @@ def _divide(batch: Batch, values: np.ndarray) -> list[Stretch]:
     return [Stretch(w.chrom, w.core_start, piece) for w, piece in zip(batch.windows, pieces, strict=True)]
 
 
-def _check_request(request: TrackRequest) -> None:
-    if not request.outputs:
-        raise ValueError("--out: expected at least one file")
-    outputs = [*request.outputs, *([request.deviation_out] if request.deviation_out else [])]
-    if len({out.resolve() for out in outputs}) < len(outputs):
-        raise ValueError("--out: the same file is named twice")
-    if STDOUT in outputs and len(outputs) > 1:
-        raise ValueError("--out -: standard output cannot be combined with other outputs")
-    if request.deviation_out and request.strand != "both-mean":
-        raise ValueError(f"--deviation-out needs --strand both-mean, got --strand {request.strand}")
-    if request.resume and STDOUT in outputs:
-        raise ValueError("--resume needs a file, got --out -")
-    for out in request.outputs:
-        check_target(out, format=request.format)
-    if request.deviation_out:
-        check_target(request.deviation_out)
-    if request.fasta != "-" and any(_same_file(request.fasta, out) for out in outputs):
-        raise TrackError(f"{request.fasta} is both --fasta and an output")
+def _with_progress(stretches: Iterable[Stretch], census: Census, request: TrackRequest) -> Iterator[Stretch]:
+    """The same stretches; on a terminal a bar shows bases/s and what is left."""
+    is_hidden = None if request.show_progress else True  # None: hidden unless stderr is a terminal
+    with tqdm(total=census.num_bases, unit="base", unit_scale=True, file=sys.stderr, disable=is_hidden) as bar:
+        for stretch in stretches:
+            yield stretch
+            bar.update(stretch.values.shape[-1])
 
 
-def _same_file(fasta: str, out: Path) -> bool:
-    try:
-        return Path(fasta).samefile(out)
-    except OSError:
-        return False
+@contextmanager
+def _kept_journal(request: TrackRequest, fingerprint: dict[str, Any], say: Say) -> Iterator[Journal | None]:
+    """The journal of the first output, removed on success; a failure gets a note that says how to go on."""
+    first = request.outputs[0]
+    if first == STDOUT:
+        yield None
+        return
+    path = journal_path(first)
+    was_there = path.exists()
+    with Journal.open(path, fingerprint, resume=request.resume) as journal:
+        if journal.is_resumed:
+            say(f"{first}: going on after {journal.num_batches:,} finished batches")
+        elif request.resume:
+            say(f"{first}: nothing to resume, starting from the beginning")
+        elif was_there:
+            say(f"{first}: an unfinished run was there and is started over; --resume would have continued it")
+        try:
+            yield journal
+        except BaseException as error:
+            if journal.num_batches:
+                error.add_note(
+                    f"{journal.num_batches:,} finished batches are kept in {path}: the same command with --resume "
+                    "goes on from there"
+                )
+            else:
+                journal.remove()
+            raise
+        journal.remove()
 
 
 def _set_threads(num_threads: int | None) -> None:
@@ -237,40 +186,16 @@ def _set_threads(num_threads: int | None) -> None:
     import numba
 
     torch.set_num_threads(num_threads)
-    numba.set_num_threads(min(num_threads, numba.get_num_threads()))
+    numba.set_num_threads(min(num_threads, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
 
 
-def _regions(request: TrackRequest, genome: Genome, say: Callable[[str], None]) -> Regions | None:
+def _regions(request: TrackRequest, genome: Genome, say: Say) -> Regions | None:
     if request.regions is None:
         return None
     regions = parse_regions(request.regions, genome.contigs)
     if regions.num_merged:
-        say(f"{request.regions}: {regions.num_merged} overlapping or touching regions were merged")
+        say(f"{request.regions}: {regions.num_merged:,} overlapping or touching regions were merged")
     return regions
-
-
-def _survey(genome: Genome, regions: Sequence[Interval] | None) -> _Counts:
-    """Checksums and gaps of the contigs that the run touches; GenomeError where no base can have a value."""
-    touched = {r.chrom for r in regions} if regions is not None else {c.name for c in genome.contigs}
-    counts = _Counts()
-    num_valued = 0
-    for contig in genome.contigs:
-        if contig.name not in touched:
-            counts.contigs.append({"name": contig.name, "length": contig.length_bp, "md5": None})
-            continue
-        survey = genome.survey(contig.name)
-        starts_with_base = not (len(survey.n_runs) and survey.n_runs[0][0] == 0)
-        counts.n_bp += survey.num_n_bp
-        counts.iupac_bp += survey.num_iupac_bp
-        counts.contig_starts += starts_with_base
-        num_valued += contig.length_bp - survey.num_n_bp - survey.num_iupac_bp - starts_with_base
-        counts.contigs.append({"name": contig.name, "length": contig.length_bp, "md5": survey.md5})
-    if num_valued == 0:
-        raise GenomeError(
-            f"{genome.name}: no base can have a value: {len(touched)} contigs hold {counts.n_bp + counts.iupac_bp:,} "
-            "N and no base with another before it"
-        )
-    return counts
 
 
 def _settings(request: TrackRequest, model: LDARNet, device: torch.device) -> TrackSettings:
@@ -292,40 +217,25 @@ def default_batch_tokens(device: torch.device) -> int:
     return 4096 if device.type == "cpu" else 262_144
 
 
-def _num_bases(genome: Genome, regions: Regions | None) -> int:
-    if regions is None:
-        return sum(c.length_bp for c in genome.contigs)
-    return sum(r.end - r.start for r in regions.intervals)
-
-
-def _check_complete(writer: TrackWriter, counts: _Counts, settings: TrackSettings, regions: Regions | None) -> None:
-    """A whole-genome track of stage 0 has a value at every base but N and the first of each contig."""
-    if regions is None and settings.stage == 0:
-        lengths = sum(c["length"] for c in counts.contigs)
-        expected = lengths - counts.n_bp - counts.iupac_bp - counts.contig_starts
-        assert writer.num_values == expected, f"{writer.num_values} values for {expected} bases"
-
-
-def _announcement(genome: Genome, model: LDARNet, settings: TrackSettings, device: torch.device) -> str:
+def _announcement(genome: Genome, census: Census, model: LDARNet, settings: TrackSettings, device: torch.device) -> str:
     assert model.provenance is not None
-    total = sum(c.length_bp for c in genome.contigs)
     return (
-        f"{genome.name}: {len(genome.contigs):,} contigs, {total:,} bases; model {model.provenance.name}, "
+        f"{genome.name}: {census.num_contigs:,} contigs, {census.num_bases:,} bases; model {model.provenance.name}, "
         f"strand {settings.strand}, window {settings.window_bp}, halo {settings.halo_bp}, {settings.dtype} on {device}"
     )
 
 
 def _fingerprint(
-    request: TrackRequest, model: LDARNet, settings: TrackSettings, counts: _Counts, regions: Regions | None
+    model: LDARNet, settings: TrackSettings, device: torch.device, census: Census, regions: Regions | None
 ) -> dict[str, Any]:
     assert model.provenance is not None
-    intervals = [list(r) for r in regions.intervals] if regions else None
-    contigs = [[c["name"], c["length"], c["md5"]] for c in counts.contigs]
+    contigs = [[c.name, c.length_bp, c.md5] for c in census.contigs]
     return {
         "ldarnet": __version__,
         "model": model.provenance.sha256,
         "fasta": hashlib.sha256(json.dumps(contigs).encode()).hexdigest(),
-        "regions": intervals and hashlib.sha256(json.dumps(intervals).encode()).hexdigest(),
+        "regions": regions and hashlib.sha256(json.dumps([list(r) for r in regions.intervals]).encode()).hexdigest(),
+        "device": device.type,  # another kind of device rounds differently
         **asdict(settings),
     }
 
@@ -336,7 +246,7 @@ def _sidecar(
     model: LDARNet,
     settings: TrackSettings,
     device: torch.device,
-    counts: _Counts,
+    census: Census,
     regions: Regions | None,
     summary: TrackSummary,
     started: datetime,
@@ -345,39 +255,18 @@ def _sidecar(
     return {
         "command": list(request.command),
         "started": started.isoformat(timespec="seconds"),
-        "versions": {"ldarnet": __version__, "python": sys.version.split()[0], **_versions()},
+        "versions": versions(),
         "model": asdict(model.provenance),
-        "fasta": {"name": genome.name, "contigs": counts.contigs},
+        "fasta": {"name": genome.name, "contigs": contig_record(census)},
         "regions": [f"{r.chrom}:{r.start}-{r.end}" for r in regions.intervals] if regions else None,
         "settings": {**asdict(settings), "device": str(device), "padding": model.padding},
         "outputs": [str(out) for out in summary.outputs],
+        "deviation_output": request.deviation_out and str(request.deviation_out),
+        "bases": summary.num_bases,
         "values": summary.num_values,
-        "without_value": {
-            "N": counts.n_bp,
-            "IUPAC code read as N": counts.iupac_bp,
-            "first base of a contig": counts.contig_starts,
-        },
+        "without_value": without_value(census, summary.num_values),
         "notes": list(genome.notes),
         "batches_from_an_earlier_run": summary.num_resumed_batches,
         "seconds": round(summary.seconds, 3),
         "bases_per_second": round(summary.bases_per_second),
     }
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "unknown"
-    return found
-
-
-def _write_json(path: Path, record: dict[str, Any]) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(json.dumps(record, indent=2) + "\n")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

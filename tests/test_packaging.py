@@ -23,7 +23,7 @@ TOP_LEVEL = {
     ),
     *("analysis", "app", "benchmarks", "data_manifests", "docs", "ldarnet", "notebooks", "tests", "workflow"),
 }
-MAX_FILE_BYTES = 3_000_000
+MAX_FILE_BYTES = 4_000_000
 # A path below somebody's home or scratch folder; not the tail of an address or of a longer path.
 MACHINE_PATH = re.compile(rb"(?<![\w./:~-])/(?:home|Users|root|work|scratch|mnt)/\w")
 
