@@ -18,6 +18,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from memory import own_peak_mb
 
 BASES = {"ldarnet-110m": 20_480, "ldarnet-2m": 200_000, "default": 400_000}
 BASELINE_BASES = {"ldarnet-110m": 6_144, "ldarnet-2m": 30_720, "default": 100_000}
@@ -42,18 +43,15 @@ def child(side, model, fasta, out):
         fasta=fasta, outputs=(Path(out),), model=model, random_weights=model in PRESETS, show_progress=False, decimals=0
     )
     module.write_track(request, say=lambda _: None)
+    print(own_peak_mb())
 
 
 def run(side, model, fasta, folder):
     out = folder / f"{side}.npz"
     command = [sys.executable, __file__, "--child", side, model, str(fasta), str(out)]
-    process = subprocess.Popen(command)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{side} of {model} failed")
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     record = json.loads(out.with_name(f"{out.name}.json").read_text())
-    unit = 1 if platform.system() == "Darwin" else 1024
-    return record["bases_per_second"], usage.ru_maxrss * unit / 1e6, out
+    return record["bases_per_second"], float(printed), out
 
 
 def check(model, folder):

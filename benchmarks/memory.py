@@ -8,8 +8,7 @@ into one of each size (Mb); without it, random bases.
 
 import argparse
 import json
-import os
-import platform
+import resource
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ import numpy as np
 
 from ldarnet import vocab
 from ldarnet.checkpoint import random_model, save_model
+from ldarnet.cli import boundaries_main
 from ldarnet.config import ModelConfig
 from ldarnet.genome import open_genome
 
@@ -55,19 +55,39 @@ def write_one_contig(path, bases):
         file.write(lines.tobytes() + bases[whole:].tobytes() + b"\n")
 
 
-def peak_mb(command):
-    process = subprocess.Popen(command)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"failed: {' '.join(map(str, command))}")
-    return usage.ru_maxrss * (1 if platform.system() == "Darwin" else 1024) / 1e6
+def own_peak_mb():
+    """Peak memory of this process. Not ru_maxrss on Linux: it counts what the parent held when it forked."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) * 1024 / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def child(fasta, model, out):
+    """In the child: run the command, then print its peak memory in MB."""
+    sys.argv = ["ldarnet-boundaries", "--fasta", fasta, "--out", out, "--model", model, "--halo", "16", "-q"]
+    try:
+        boundaries_main()
+    except SystemExit as end:
+        if end.code:
+            raise
+    print(own_peak_mb())
+
+
+def peak_mb(*arguments):
+    command = [sys.executable, __file__, "--child", *map(str, arguments)]
+    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--fasta")
     parser.add_argument("--sizes", nargs="+", type=int, default=[5, 100], help="Mb")
+    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.child:
+        child(*args.child)
+        return
     peaks = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -76,9 +96,7 @@ def main():
         for size in args.sizes:
             fasta, out = folder / "joined.fa", folder / "joined.bw"
             write_one_contig(fasta, joined_bases(args.fasta, size * 1_000_000))
-            run = "from ldarnet.cli import boundaries_main; boundaries_main()"
-            options = ["--fasta", fasta, "--out", out, "--model", model, "--halo", "16", "-q"]
-            peaks[size] = peak_mb([sys.executable, "-c", run, *map(str, options)])
+            peaks[size] = peak_mb(fasta, model, out)
             speed = json.loads(Path(f"{out}.json").read_text())["bases_per_second"]
             print(
                 f"{size:4} Mb contig: peak {peaks[size]:.0f} MB, {speed:,} bases/s, {out.stat().st_size / 1e6:.0f} MB"

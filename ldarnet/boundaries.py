@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ldarnet import stitch, vocab
+from ldarnet.devices import pick_device
 from ldarnet.genome import Batch, Contig, Genome, Interval, Window, open_genome, plan_batches, select_batches
 from ldarnet.model import LDARNet
 from ldarnet.tracks import open_writer, round_values
@@ -58,24 +59,6 @@ def default_settings(model: LDARNet, *, window_bp: int | None = None, halo_bp: i
     """Window and halo in bases: the training context, and a quarter of the window (measured in docs/windows.md)."""
     window = model.config.context_bp if window_bp is None else window_bp
     return window, max(1, window // 4) if halo_bp is None else halo_bp
-
-
-def pick_device(name: str) -> torch.device:
-    """The device for "auto", "cpu", "cuda", "cuda:1" or "mps"; ValueError where it is not there."""
-    if name == "auto":
-        mps = torch.backends.mps.is_available()
-        return torch.device("cuda" if torch.cuda.is_available() else "mps" if mps else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ValueError(f"--device: expected auto, cpu, cuda, cuda:N or mps, got {name!r}") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"--device {name}: {torch.cuda.device_count()} CUDA devices are available here")
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ValueError("--device mps: not available here")
-    if device.type not in ("cpu", "cuda", "mps"):
-        raise ValueError(f"--device: expected auto, cpu, cuda, cuda:N or mps, got {name!r}")
-    return device
 
 
 def planned_batches(

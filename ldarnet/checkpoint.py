@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ldarnet.config import PRESETS, ModelConfig
+from ldarnet.devices import pick_device
 from ldarnet.model import LDARNet
 from ldarnet.model.ldarnet import Padding
 from ldarnet.own_format import read_own, save_model, tensors_sha256
@@ -39,8 +40,6 @@ def load_model(
     code), or a hub id "owner/name" or "owner/name:file". `random_weights` initialises a preset from `seed`.
     `device`: "cpu", "cuda", "cuda:1", "mps", or "auto". Raises CheckpointError, or ValueError for the device.
     """
-    from ldarnet.boundaries import pick_device
-
     place = device if isinstance(device, torch.device) else pick_device(device)
     if random_weights:
         if (preset := str(source)) not in PRESETS:

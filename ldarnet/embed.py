@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from ldarnet import vocab
-from ldarnet.boundaries import default_settings, pick_device
+from ldarnet.boundaries import default_settings
 from ldarnet.checkpoint import load_model
+from ldarnet.devices import pick_device
 from ldarnet.genome import Contig, Genome, Interval, Window, open_genome, parse_regions, plan_windows
 from ldarnet.model import LDARNet
 from ldarnet.tracks.atomic import PartialFile, TrackError, check_place

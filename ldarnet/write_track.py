@@ -22,11 +22,11 @@ from ldarnet.boundaries import (
     Stretch,
     TrackSettings,
     default_settings,
-    pick_device,
     planned_batches,
 )
 from ldarnet.census import Census, take_census
 from ldarnet.checkpoint import load_model
+from ldarnet.devices import pick_device
 from ldarnet.genome import Batch, Genome, Interval, Regions, open_genome, parse_regions
 from ldarnet.journal import Journal, journal_path
 from ldarnet.model import LDARNet

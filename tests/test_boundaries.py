@@ -15,10 +15,10 @@ from ldarnet.boundaries import (
     TrackSettings,
     boundary_track,
     default_settings,
-    pick_device,
     planned_batches,
 )
 from ldarnet.checkpoint import random_model
+from ldarnet.devices import pick_device
 from ldarnet.genome import Interval, open_genome
 from tests.command_line import ONE_STAGE, TWO_STAGES, letters, read_values, run, save_tiny, write_fasta
 

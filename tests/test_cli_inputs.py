@@ -109,9 +109,10 @@ def test_the_fasta_may_be_fed_through_a_pipe_into_a_pipe(tmp_path, model, expect
     assert names(tmp_path) == []
 
 
-def test_a_reader_that_closes_early_gets_no_traceback(tmp_path, model):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_closes_early_gets_no_traceback(tmp_path, model, unbuffered):
     fasta = write_fasta(tmp_path / "long.fa", long=letters(1, 30_000))
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     process = spawn("--fasta", fasta, "--out", "-", "--format", "bedGraph", "--model", model, env=environment)
     assert process.stdout.read(5) == b"long\t"
     process.stdout.close()

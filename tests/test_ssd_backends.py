@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from ldarnet.model.mixers import BiMamba2
 from ldarnet.config import PRESETS
 from ldarnet.model import chunking
+from ldarnet.model.mixers import BiMamba2
 from ldarnet.model.ssd import BACKENDS, ssd_scan, use_backend
 
 LENGTHS = [1, 2, 63, 257]

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 import sys
 import tempfile
 from contextlib import suppress
@@ -87,7 +86,10 @@ class PartialFile:
         sys.stdout.flush()
         try:
             with self.part.open("rb") as part:
-                shutil.copyfileobj(part, sys.stdout.buffer, 1 << 20)
+                while block := part.read(1 << 20):
+                    rest = memoryview(block)
+                    while rest:  # unbuffered Python (-u) writes what fits into the pipe, and says how much
+                        rest = rest[sys.stdout.buffer.write(rest) :]
             sys.stdout.buffer.flush()
         except BrokenPipeError as error:
             # what Python still holds for the closed pipe would raise a second time at exit
