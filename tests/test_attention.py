@@ -35,9 +35,9 @@ def test_blocks_equal_plain_attention(monkeypatch, length, window, padded):
 
 def test_rotation_depends_on_distance_only():
     q, k = torch.randn(2, 1, 1, 1, 16, generator=torch.Generator().manual_seed(0)).unbind(0)
-    angles = attention._rotary_angles(200, 16, torch.device("cpu"))
-    turned_q = attention.rotate(q.expand(1, 200, 1, 16), angles)[0, :, 0]
-    turned_k = attention.rotate(k.expand(1, 200, 1, 16), angles)[0, :, 0]
+    turns = attention.rotary_turns(200, 16, torch.device("cpu"))
+    turned_q = attention.rotate(q.expand(1, 200, 1, 16), turns)[0, :, 0]
+    turned_k = attention.rotate(k.expand(1, 200, 1, 16), turns)[0, :, 0]
     products = turned_q @ turned_k.mT
     for distance in (0, 1, 57):
         along = torch.diagonal(products, distance)

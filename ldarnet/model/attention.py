@@ -25,8 +25,8 @@ class LocalAttention(nn.Module):
     def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:
         """[B, L, D] -> [B, L, D]; keys where `valid` [B, L] is False are never attended to."""
         q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).unbind(2)  # each [B, L, H, P]
-        angles = _rotary_angles(x.shape[1], self.rotary_dim, x.device)
-        q, k = rotate(q, angles), rotate(k, angles)
+        turns = rotary_turns(x.shape[1], self.rotary_dim, x.device)
+        q, k = rotate(q, turns), rotate(k, turns)
         q, k, v = (t.transpose(1, 2) for t in (q, k, v))
         return self.out_proj(windowed_attention(q, k, v, self.window, valid).transpose(1, 2).flatten(-2))
 
@@ -75,17 +75,19 @@ def _key_mask(valid: Tensor | None) -> Tensor | None:
     return None if valid is None else valid[:, None, None, :]
 
 
-def _rotary_angles(length: int, dim: int, device: torch.device) -> Tensor:
-    """[L, dim / 2] angles in float32."""
+@lru_cache(maxsize=16)
+def rotary_turns(length: int, dim: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of position times frequency: each float32 [L, dim / 2]."""
     frequency = ROTARY_BASE ** (-torch.arange(0, dim, 2, device=device, dtype=torch.float32) / dim)
-    return torch.outer(torch.arange(length, device=device, dtype=torch.float32), frequency)
+    angles = torch.outer(torch.arange(length, device=device, dtype=torch.float32), frequency)
+    return angles.cos(), angles.sin()
 
 
-def rotate(x: Tensor, angles: Tensor) -> Tensor:
-    """Rotary positions on the first 2 x angles.shape[-1] dims of [B, L, H, P]: halves paired, not interleaved."""
-    half = angles.shape[-1]
+def rotate(x: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
+    """Rotary positions on the first `dim` numbers of each head of [B, L, H, P]: halves paired, not interleaved."""
+    half = turns[0].shape[-1]
     if half == 0:
         return x
-    cos, sin = angles.cos()[:, None].to(x.dtype), angles.sin()[:, None].to(x.dtype)
+    cos, sin = (t[:, None].to(x.dtype) for t in turns)
     first, second, rest = x[..., :half], x[..., half : 2 * half], x[..., 2 * half :]
     return torch.cat([first * cos - second * sin, second * cos + first * sin, rest], dim=-1)

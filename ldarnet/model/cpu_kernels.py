@@ -10,6 +10,8 @@ from torch import Tensor
 
 from ldarnet.model.jit import kernel
 
+_BLOCK = 64
+"""Bases that share scratch space: one allocation for each would cost more than the arithmetic."""
 _LOG2_E = np.float32(1.4426950408889634)
 _LN2_HIGH = np.float32(0.693359375)
 _LN2_LOW = np.float32(-2.12194440e-4)
@@ -75,23 +77,25 @@ def _conv_silu(
     num_taps = weight.shape[1]
     end_x = out_x.shape[3]
     end_b = end_x + out_b.shape[3]
-    for position in prange(num_seq * length):
-        b, t = position // length, position % length
+    num_positions = num_seq * length
+    for block in prange(-(-num_positions // _BLOCK)):
         row = np.empty(num_channels, dtype=np.float32)
         power = np.empty(num_channels, dtype=np.float32)
         power_bits = power.view(np.int32)
-        for direction in range(2):
-            row[:] = bias[direction]
-            for tap in range(num_taps):
-                behind = num_taps - 1 - tap
-                source = t - behind if direction == 0 else t + behind
-                if 0 <= source < length:
-                    for c in range(num_channels):
-                        row[c] += weight[direction, tap, c] * x[b, source, c]
-            _silu(row, power, power_bits)
-            out_x[b, t, direction, :] = row[:end_x]
-            out_b[b, t, direction, :] = row[end_x:end_b]
-            out_c[b, t, direction, :] = row[end_b:]
+        for position in range(block * _BLOCK, min((block + 1) * _BLOCK, num_positions)):
+            b, t = position // length, position % length
+            for direction in range(2):
+                row[:] = bias[direction]
+                for tap in range(num_taps):
+                    behind = num_taps - 1 - tap
+                    source = t - behind if direction == 0 else t + behind
+                    if 0 <= source < length:
+                        for c in range(num_channels):
+                            row[c] += weight[direction, tap, c] * x[b, source, c]
+                _silu(row, power, power_bits)
+                out_x[b, t, direction, :] = row[:end_x]
+                out_b[b, t, direction, :] = row[end_x:end_b]
+                out_c[b, t, direction, :] = row[end_b:]
 
 
 @kernel(parallel=True)
@@ -99,24 +103,26 @@ def _gated_norm(
     y: np.ndarray, z: np.ndarray, weight: np.ndarray, scale: np.float32, eps: np.float32, out: np.ndarray
 ) -> None:
     num_seq, length, num_directions, width = y.shape
-    for position in prange(num_seq * length):
-        b, t = position // length, position % length
+    num_positions = num_seq * length
+    for block in prange(-(-num_positions // _BLOCK)):
         gate = np.empty(width, dtype=np.float32)
         power = np.empty(width, dtype=np.float32)
         power_bits = power.view(np.int32)
-        gate[:] = z[b, t]
-        _silu(gate, power, power_bits)
-        total = out[b, t]
-        total[:] = 0
-        for direction in range(num_directions):
-            row = y[b, t, direction]
-            squares = np.float32(0)
-            for i in range(width):
-                gated = row[i] * gate[i]
-                squares += gated * gated
-            factor = scale / np.sqrt(squares / np.float32(width) + eps)
-            for i in range(width):
-                total[i] += row[i] * gate[i] * factor * weight[direction, i]
+        for position in range(block * _BLOCK, min((block + 1) * _BLOCK, num_positions)):
+            b, t = position // length, position % length
+            gate[:] = z[b, t]
+            _silu(gate, power, power_bits)
+            total = out[b, t]
+            total[:] = 0
+            for direction in range(num_directions):
+                row = y[b, t, direction]
+                squares = np.float32(0)
+                for i in range(width):
+                    gated = row[i] * gate[i]
+                    squares += gated * gated
+                factor = scale / np.sqrt(squares / np.float32(width) + eps)
+                for i in range(width):
+                    total[i] += row[i] * gate[i] * factor * weight[direction, i]
 
 
 @kernel(parallel=True)
