@@ -43,3 +43,16 @@ def test_rotation_depends_on_distance_only():
         along = torch.diagonal(products, distance)
         assert torch.allclose(along, along[:1].expand_as(along), atol=1e-4)
     assert not torch.allclose(products[0, 0], products[0, 57], atol=1e-3)
+
+
+@pytest.mark.parametrize("length", [60, 70])
+def test_gradients_after_inference_at_the_same_length(monkeypatch, length):
+    """What inference keeps for later calls serves training too."""
+    monkeypatch.setattr(attention, "QUERY_BLOCK", 32)
+    monkeypatch.setattr(attention, "FULL_MASK_UP_TO", 64)
+    layer = attention.LocalAttention(16, 2, 8, 9)
+    x = torch.randn(1, length, 16, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        layer(x, None)
+    layer(x, None).sum().backward()
+    assert layer.qkv.weight.grad.abs().sum() > 0

@@ -67,8 +67,9 @@ def _in_blocks(q: Tensor, k: Tensor, v: Tensor, window: int, valid: Tensor | Non
 @lru_cache(maxsize=16)
 def _band(num_queries: int, num_keys: int, offset: int, window: int, device: torch.device) -> Tensor:
     """bool [queries, keys]: is key j within `window` of query i, which stands at key i + offset?"""
-    queries = torch.arange(num_queries, device=device) + offset
-    return (torch.arange(num_keys, device=device) - queries[:, None]).abs() <= window
+    with torch.inference_mode(False):  # kept for later calls, which may need gradients
+        queries = torch.arange(num_queries, device=device) + offset
+        return (torch.arange(num_keys, device=device) - queries[:, None]).abs() <= window
 
 
 def _key_mask(valid: Tensor | None) -> Tensor | None:
@@ -78,9 +79,10 @@ def _key_mask(valid: Tensor | None) -> Tensor | None:
 @lru_cache(maxsize=16)
 def rotary_turns(length: int, dim: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Cosine and sine of position times frequency: each float32 [L, dim / 2]."""
-    frequency = ROTARY_BASE ** (-torch.arange(0, dim, 2, device=device, dtype=torch.float32) / dim)
-    angles = torch.outer(torch.arange(length, device=device, dtype=torch.float32), frequency)
-    return angles.cos(), angles.sin()
+    with torch.inference_mode(False):  # kept for later calls, which may need gradients
+        frequency = ROTARY_BASE ** (-torch.arange(0, dim, 2, device=device, dtype=torch.float32) / dim)
+        angles = torch.outer(torch.arange(length, device=device, dtype=torch.float32), frequency)
+        return angles.cos(), angles.sin()
 
 
 def rotate(x: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:

@@ -43,7 +43,7 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     return out
 
 
-@kernel(inline=True)
+@kernel(inline=True, strict=True)
 def _silu(x: np.ndarray, power: np.ndarray, power_bits: np.ndarray) -> None:
     """x / (1 + exp(-x)) in place; `power_bits` are the bits of the scratch array `power`.
 
@@ -69,7 +69,7 @@ def _silu(x: np.ndarray, power: np.ndarray, power_bits: np.ndarray) -> None:
         x[i] = x[i] / (np.float32(1) + p * power[i])
 
 
-@kernel(parallel=True)
+@kernel(parallel=True, strict=True)
 def _conv_silu(
     x: np.ndarray, weight: np.ndarray, bias: np.ndarray, out_x: np.ndarray, out_b: np.ndarray, out_c: np.ndarray
 ) -> None:
@@ -98,7 +98,7 @@ def _conv_silu(
                 out_c[b, t, direction, :] = row[end_b:]
 
 
-@kernel(parallel=True)
+@kernel(parallel=True, strict=True)
 def _gated_norm(
     y: np.ndarray, z: np.ndarray, weight: np.ndarray, scale: np.float32, eps: np.float32, out: np.ndarray
 ) -> None:
@@ -125,7 +125,7 @@ def _gated_norm(
                     total[i] += row[i] * gate[i] * factor * weight[direction, i]
 
 
-@kernel(parallel=True)
+@kernel(parallel=True, strict=True)
 def _rms_norm(x: np.ndarray, weight: np.ndarray, eps: np.float32, out: np.ndarray) -> None:
     num_seq, length, width = x.shape
     for position in prange(num_seq * length):

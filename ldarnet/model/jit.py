@@ -9,12 +9,16 @@ from numba import njit
 _FAST_MATH = {"reassoc", "contract", "nsz", "arcp"}
 
 
-def kernel(*, parallel: bool = False, inline: bool = False) -> Callable[[Callable[..., Any]], Any]:
-    """Decorator: compile a function of numpy arrays. `parallel` runs its prange loops on all threads."""
+def kernel(*, parallel: bool = False, inline: bool = False, strict: bool = False) -> Callable[[Callable[..., Any]], Any]:
+    """Decorator: compile a function of numpy arrays. `parallel` runs its prange loops on all threads.
+
+    `strict` keeps every float operation as written. Where sums may be reordered, the compiler is free to order them
+    otherwise in code kept on disk than in code just compiled, and it does: a first run would differ from the next.
+    """
     options: dict[str, Any] = {
         "parallel": parallel,
         "inline": "always" if inline else "never",
-        "fastmath": _FAST_MATH,
+        "fastmath": False if strict else _FAST_MATH,
         "error_model": "numpy",
     }
 
