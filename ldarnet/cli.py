@@ -1,5 +1,6 @@
 """The command line: parse, one library call, one summary line. Torch is imported inside the commands only."""
 
+import os
 import re
 import sys
 from enum import StrEnum
@@ -281,13 +282,20 @@ def convert(
 
 def main() -> None:
     """Entry point of `ldarnet`."""
+    _let_waiting_threads_sleep()
     app()
 
 
 def boundaries_main() -> None:
     """Entry point of `ldarnet-boundaries`: the same as `ldarnet boundaries`."""
+    _let_waiting_threads_sleep()
     single = typer.Typer(
         rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=app.info.context_settings
     )
     single.command(name="ldarnet-boundaries")(boundaries)
     single()
+
+
+def _let_waiting_threads_sleep() -> None:
+    """Before torch starts its threads: while they wait, the compiled kernels use their cores (measured: 1.4 times)."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -181,12 +181,8 @@ def _kept_journal(request: TrackRequest, fingerprint: dict[str, Any], say: Say) 
 
 
 def _set_threads(num_threads: int | None) -> None:
-    if num_threads is None:
-        return
-    import numba
-
-    torch.set_num_threads(num_threads)
-    numba.set_num_threads(min(num_threads, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+    if num_threads is not None:
+        torch.set_num_threads(num_threads)  # the compiled kernels follow it
 
 
 def _regions(request: TrackRequest, genome: Genome, say: Say) -> Regions | None:

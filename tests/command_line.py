@@ -4,7 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numba
 import numpy as np
 import pyBigWig
 import torch
@@ -50,14 +49,12 @@ def save_tiny(folder, config=ONE_STAGE, name="tiny"):
 
 def run(*args, command="boundaries"):
     """`ldarnet boundaries`, in this process and on one thread: .exit_code, .stdout, .stderr."""
-    threads = torch.get_num_threads(), numba.get_num_threads()
-    torch.set_num_threads(1)  # two libraries' threads on a busy machine wait for each other
-    numba.set_num_threads(1)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # threads on a busy machine wait for each other
     try:
         result = CliRunner().invoke(app, [command, *map(str, args)])
     finally:
-        torch.set_num_threads(threads[0])
-        numba.set_num_threads(threads[1])
+        torch.set_num_threads(threads)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result

@@ -1,10 +1,15 @@
 """Every backend of the scan against the plain recurrence, forward and gradient."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
 from ldarnet.config import PRESETS
 from ldarnet.model import chunking
+from ldarnet.model.jit import run_in_pieces
 from ldarnet.model.mixers import BiMamba2
 from ldarnet.model.ssd import BACKENDS, ssd_scan, use_backend
 
@@ -157,6 +162,35 @@ def test_kernels_compile_where_no_cache_folder_can_be_written(monkeypatch):
         return lambda function: function
 
     monkeypatch.setattr(jit, "njit", njit)
-    assert jit.kernel(parallel=True)(len) is len
+    assert jit.kernel()(len) is len
     assert [options.get("cache") for options in asked] == [True, None]
-    assert asked[1]["parallel"]
+    assert asked[1]["nogil"]
+
+
+def test_fresh_and_cached_kernels_give_the_same_bits(tmp_path):
+    """A first run on a machine compiles its kernels, the next reads them from disk."""
+    code = """
+import hashlib, torch
+from ldarnet.checkpoint import load_model
+ids = torch.randint(0, 4, (2, 512), generator=torch.Generator().manual_seed(0))
+with torch.inference_mode():
+    print(hashlib.sha256(load_model("default").boundaries(ids).routing[0].prob.numpy().tobytes()).hexdigest())
+"""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    runs = [subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True) for _ in range(2)]
+    assert list(tmp_path.rglob("*.nbc")), runs[0].stderr.decode()
+    assert len(runs[0].stdout) > 60
+    assert runs[0].stdout == runs[1].stdout
+
+
+@pytest.mark.parametrize("num_threads", [1, 2, 3])
+def test_pieces_cover_the_work_once(num_threads):
+    before = torch.get_num_threads()
+    torch.set_num_threads(num_threads)
+    try:
+        for num_items in (1, 2, 7):
+            done = []
+            run_in_pieces(lambda first, last, done: done.extend(range(first, last)), num_items, done)
+            assert sorted(done) == list(range(num_items))
+    finally:
+        torch.set_num_threads(before)

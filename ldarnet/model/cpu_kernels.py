@@ -5,13 +5,10 @@
 
 import numpy as np
 import torch
-from numba import prange
 from torch import Tensor
 
-from ldarnet.model.jit import kernel
+from ldarnet.model.jit import kernel, run_in_pieces
 
-_BLOCK = 64
-"""Bases that share scratch space: one allocation for each would cost more than the arithmetic."""
 _LOG2_E = np.float32(1.4426950408889634)
 _LN2_HIGH = np.float32(0.693359375)
 _LN2_LOW = np.float32(-2.12194440e-4)
@@ -25,25 +22,27 @@ def conv_silu(x: Tensor, weight: Tensor, bias: Tensor, sizes: tuple[int, int, in
     """
     outputs = tuple(torch.empty((*x.shape[:2], 2, size)) for size in sizes)
     taps = weight.detach().permute(0, 2, 1).contiguous().numpy()
-    _conv_silu(x.numpy(), taps, bias.detach().contiguous().numpy(), *(o.numpy() for o in outputs))
+    arrays = (x.numpy(), taps, bias.detach().contiguous().numpy(), *(o.numpy() for o in outputs))
+    run_in_pieces(_conv_silu, x.shape[0] * x.shape[1], *arrays)
     return outputs  # type: ignore[return-value]
 
 
 def gated_norm(y: Tensor, z: Tensor, weight: Tensor, scale: float, eps: float) -> Tensor:
     """scale * sum over directions of rms_norm(y * silu(z)) * weight: [B, L, 2, D], [B, L, D] -> [B, L, D]."""
     out = torch.empty((*z.shape[:2], y.shape[-1]))
-    _gated_norm(y.numpy(), z.numpy(), weight.contiguous().numpy(), np.float32(scale), np.float32(eps), out.numpy())
+    arrays = (y.numpy(), z.numpy(), weight.contiguous().numpy(), np.float32(scale), np.float32(eps), out.numpy())
+    run_in_pieces(_gated_norm, y.shape[0] * y.shape[1], *arrays)
     return out
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """x / rms(x) * weight over the last axis of float32 [B, L, D]."""
     out = torch.empty(x.shape)
-    _rms_norm(x.numpy(), weight.numpy(), np.float32(eps), out.numpy())
+    run_in_pieces(_rms_norm, x.shape[0] * x.shape[1], x.numpy(), weight.numpy(), np.float32(eps), out.numpy())
     return out
 
 
-@kernel(inline=True, strict=True)
+@kernel(inline=True)
 def _silu(x: np.ndarray, power: np.ndarray, power_bits: np.ndarray) -> None:
     """x / (1 + exp(-x)) in place; `power_bits` are the bits of the scratch array `power`.
 
@@ -69,66 +68,83 @@ def _silu(x: np.ndarray, power: np.ndarray, power_bits: np.ndarray) -> None:
         x[i] = x[i] / (np.float32(1) + p * power[i])
 
 
-@kernel(parallel=True, strict=True)
+@kernel()
 def _conv_silu(
-    x: np.ndarray, weight: np.ndarray, bias: np.ndarray, out_x: np.ndarray, out_b: np.ndarray, out_c: np.ndarray
+    first: int,
+    last: int,
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray,
+    out_x: np.ndarray,
+    out_b: np.ndarray,
+    out_c: np.ndarray,
 ) -> None:
-    num_seq, length, num_channels = x.shape
+    _, length, num_channels = x.shape
     num_taps = weight.shape[1]
     end_x = out_x.shape[3]
     end_b = end_x + out_b.shape[3]
-    num_positions = num_seq * length
-    for block in prange(-(-num_positions // _BLOCK)):
-        row = np.empty(num_channels, dtype=np.float32)
-        power = np.empty(num_channels, dtype=np.float32)
-        power_bits = power.view(np.int32)
-        for position in range(block * _BLOCK, min((block + 1) * _BLOCK, num_positions)):
-            b, t = position // length, position % length
-            for direction in range(2):
-                row[:] = bias[direction]
-                for tap in range(num_taps):
-                    behind = num_taps - 1 - tap
-                    source = t - behind if direction == 0 else t + behind
-                    if 0 <= source < length:
-                        for c in range(num_channels):
-                            row[c] += weight[direction, tap, c] * x[b, source, c]
-                _silu(row, power, power_bits)
-                out_x[b, t, direction, :] = row[:end_x]
-                out_b[b, t, direction, :] = row[end_x:end_b]
-                out_c[b, t, direction, :] = row[end_b:]
+    row = np.empty(num_channels, dtype=np.float32)
+    power = np.empty(num_channels, dtype=np.float32)
+    power_bits = power.view(np.int32)
+    for position in range(first, last):
+        b, t = position // length, position % length
+        for direction in range(2):
+            row[:] = bias[direction]
+            for tap in range(num_taps):
+                behind = num_taps - 1 - tap
+                source = t - behind if direction == 0 else t + behind
+                if 0 <= source < length:
+                    for c in range(num_channels):
+                        row[c] += weight[direction, tap, c] * x[b, source, c]
+            _silu(row, power, power_bits)
+            out_x[b, t, direction, :] = row[:end_x]
+            out_b[b, t, direction, :] = row[end_x:end_b]
+            out_c[b, t, direction, :] = row[end_b:]
 
 
-@kernel(parallel=True, strict=True)
+@kernel()
 def _gated_norm(
-    y: np.ndarray, z: np.ndarray, weight: np.ndarray, scale: np.float32, eps: np.float32, out: np.ndarray
+    first: int,
+    last: int,
+    y: np.ndarray,
+    z: np.ndarray,
+    weight: np.ndarray,
+    scale: np.float32,
+    eps: np.float32,
+    out: np.ndarray,
 ) -> None:
-    num_seq, length, num_directions, width = y.shape
-    num_positions = num_seq * length
-    for block in prange(-(-num_positions // _BLOCK)):
-        gate = np.empty(width, dtype=np.float32)
-        power = np.empty(width, dtype=np.float32)
-        power_bits = power.view(np.int32)
-        for position in range(block * _BLOCK, min((block + 1) * _BLOCK, num_positions)):
-            b, t = position // length, position % length
-            gate[:] = z[b, t]
-            _silu(gate, power, power_bits)
-            total = out[b, t]
-            total[:] = 0
-            for direction in range(num_directions):
-                row = y[b, t, direction]
-                squares = np.float32(0)
-                for i in range(width):
-                    gated = row[i] * gate[i]
-                    squares += gated * gated
-                factor = scale / np.sqrt(squares / np.float32(width) + eps)
-                for i in range(width):
-                    total[i] += row[i] * gate[i] * factor * weight[direction, i]
+    _, length, num_directions, width = y.shape
+    gate = np.empty(width, dtype=np.float32)
+    power = np.empty(width, dtype=np.float32)
+    power_bits = power.view(np.int32)
+    for position in range(first, last):
+        b, t = position // length, position % length
+        gate[:] = z[b, t]
+        _silu(gate, power, power_bits)
+        total = out[b, t]
+        total[:] = 0
+        for direction in range(num_directions):
+            row = y[b, t, direction]
+            squares = np.float32(0)
+            for i in range(width):
+                gated = row[i] * gate[i]
+                squares += gated * gated
+            factor = scale / np.sqrt(squares / np.float32(width) + eps)
+            for i in range(width):
+                total[i] += row[i] * gate[i] * factor * weight[direction, i]
 
 
-@kernel(parallel=True, strict=True)
-def _rms_norm(x: np.ndarray, weight: np.ndarray, eps: np.float32, out: np.ndarray) -> None:
-    num_seq, length, width = x.shape
-    for position in prange(num_seq * length):
+@kernel()
+def _rms_norm(
+    first: int,
+    last: int,
+    x: np.ndarray,
+    weight: np.ndarray,
+    eps: np.float32,
+    out: np.ndarray,
+) -> None:
+    _, length, width = x.shape
+    for position in range(first, last):
         b, t = position // length, position % length
         row = x[b, t]
         squares = np.float32(0)

@@ -7,11 +7,10 @@ of B and of C serves twice.
 
 import numpy as np
 import torch
-from numba import prange
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-from ldarnet.model.jit import kernel
+from ldarnet.model.jit import kernel, run_in_pieces
 
 _KEEP_EVERY = 16
 """The backward pass stores the state every this many bases and recomputes those between."""
@@ -28,7 +27,7 @@ class _Scan(torch.autograd.Function):
     def forward(ctx: FunctionCtx, x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor) -> Tensor:
         ctx.save_for_backward(x, dt, A, B, C, D)
         y = torch.empty(x.shape, dtype=torch.float32)
-        _forward(*_arrays(x, dt, A, B, C, D), y.numpy())
+        run_in_pieces(_forward, _num_scans(x), *_arrays(x, dt, A, B, C, D), y.numpy())
         return y
 
     @staticmethod
@@ -41,20 +40,32 @@ class _Scan(torch.autograd.Function):
         per_head = (*x.shape[:4], B.shape[-1])
         dB, dC = torch.empty(per_head), torch.empty(per_head)
         outputs = [t.numpy() for t in (dx, ddt, dA, dB, dC, dD)]
-        _backward(*_arrays(*saved), *_arrays(grads[0].float()), *outputs)
+        run_in_pieces(_backward, _num_scans(x), *_arrays(*saved), *_arrays(grads[0].float()), *outputs)
         return dx, ddt, dA.sum(0), dB.sum(3), dC.sum(3), dD.sum(0)
+
+
+def _num_scans(x: Tensor) -> int:
+    return x.shape[0] * x.shape[2] * x.shape[3]
 
 
 def _arrays(*tensors: Tensor) -> list[np.ndarray]:
     return [t.detach().contiguous().numpy() for t in tensors]
 
 
-@kernel(parallel=True)
+@kernel()
 def _forward(
-    x: np.ndarray, dt: np.ndarray, A: np.ndarray, B: np.ndarray, C: np.ndarray, D: np.ndarray, y: np.ndarray
+    first_scan: int,
+    last_scan: int,
+    x: np.ndarray,
+    dt: np.ndarray,
+    A: np.ndarray,
+    B: np.ndarray,
+    C: np.ndarray,
+    D: np.ndarray,
+    y: np.ndarray,
 ) -> None:
-    num_seq, length, num_dir, num_heads, dim = x.shape
-    for scan in prange(num_seq * num_dir * num_heads):
+    _, length, num_dir, num_heads, dim = x.shape
+    for scan in range(first_scan, last_scan):
         b, rest = scan // (num_dir * num_heads), scan % (num_dir * num_heads)
         d, h = rest // num_heads, rest % num_heads
         state = np.zeros((dim, B.shape[3]), dtype=np.float32)
@@ -146,8 +157,10 @@ def _read(state: np.ndarray, x: np.ndarray, C: np.ndarray, D: np.float32, y: np.
         y[p] = total + D * x[p]
 
 
-@kernel(parallel=True)
+@kernel()
 def _backward(
+    first_scan: int,
+    last_scan: int,
     x: np.ndarray,
     dt: np.ndarray,
     A: np.ndarray,
@@ -162,10 +175,10 @@ def _backward(
     dC: np.ndarray,
     dD: np.ndarray,
 ) -> None:
-    num_seq, length, num_dir, num_heads, dim = x.shape
+    _, length, num_dir, num_heads, dim = x.shape
     num_state = B.shape[3]
     num_kept = (length + _KEEP_EVERY - 1) // _KEEP_EVERY
-    for scan in prange(num_seq * num_dir * num_heads):
+    for scan in range(first_scan, last_scan):
         b, rest = scan // (num_dir * num_heads), scan % (num_dir * num_heads)
         d, h = rest // num_heads, rest % num_heads
         # Forward once more, keeping the state that enters every block of _KEEP_EVERY bases.
