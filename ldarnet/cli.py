@@ -297,5 +297,5 @@ def boundaries_main() -> None:
 
 
 def _let_waiting_threads_sleep() -> None:
-    """Before torch starts its threads: while they wait, the compiled kernels use their cores (measured: 1.4 times)."""
+    """Before torch starts its threads: while they wait, the compiled kernels use their cores."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
