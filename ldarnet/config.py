@@ -84,6 +84,10 @@ class ModelConfig:
     head_dim: int = 64
     fusion: Literal["mean", "sum"] = "mean"
     """How the two directions of a Mamba layer are combined."""
+    cuts: Literal["learned", "fixed"] = "learned"
+    """Where chunks start: where the router says, or every `cut_every` tokens with probability 1 (a baseline)."""
+    cut_every: int = 4
+    """Tokens per chunk where cuts are fixed; 1 = no chunking."""
     vocab_size: int = vocab.VOCAB_SIZE
     context_bp: int = 4096
     """Sequence length the weights were trained on: the default window of a track."""
@@ -101,7 +105,7 @@ class ModelConfig:
             if max(value) > (most := MAX_BP if name == "attention_window" else MAX_WIDTH):
                 raise ValueError(f"{name}: expected at most {most:,}, got {short_repr(max(value))}")
             object.__setattr__(self, name, tuple(value))
-        for name in ("d_state", "d_conv", "expand", "head_dim", "vocab_size", "context_bp"):
+        for name in ("d_state", "d_conv", "expand", "head_dim", "cut_every", "vocab_size", "context_bp"):
             value = getattr(self, name)
             most = MAX_BP if name == "context_bp" else MAX_WIDTH
             if type(value) is not int or not 1 <= value <= most:
@@ -110,6 +114,8 @@ class ModelConfig:
             raise ValueError(f"vocab_size: expected {vocab.VOCAB_SIZE} or more, got {self.vocab_size}")
         if self.fusion not in ("mean", "sum"):
             raise ValueError(f"fusion: expected 'mean' or 'sum', got {short_repr(self.fusion)}")
+        if self.cuts not in ("learned", "fixed"):
+            raise ValueError(f"cuts: expected 'learned' or 'fixed', got {short_repr(self.cuts)}")
         if list(self.d_model) != sorted(self.d_model) or self.d_model[0] < 1:
             raise ValueError(f"d_model: expected positive widths that never shrink inwards, got {self.d_model}")
         layers_per_stage = _layers_per_stage(self.layout)

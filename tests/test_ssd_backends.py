@@ -10,7 +10,7 @@ import torch
 from ldarnet.config import PRESETS
 from ldarnet.model import chunking
 from ldarnet.model.jit import run_in_pieces
-from ldarnet.model.mixers import BiMamba2
+from ldarnet.model.mixers import BiMamba2, RMSNorm
 from ldarnet.model.ssd import BACKENDS, ssd_scan, use_backend
 
 LENGTHS = [1, 2, 63, 257]
@@ -112,23 +112,33 @@ def test_use_backend_is_in_force():
         assert torch.equal(ssd_scan(*args), BACKENDS["reference"](*args))
 
 
-def test_cpu_kernels_equal_plain_torch():
-    """Convolution, gate and norms of inference against the torch code that training uses."""
+@pytest.mark.parametrize("length", [1, 3, 77])
+def test_cpu_kernels_equal_plain_torch(length):
+    """Convolution, gate and norms with the compiled scan against plain torch code: outputs and every gradient."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
-        layer = BiMamba2(64, PRESETS["ldarnet-2m"])
-        for parameter in layer.parameters():
+        layer, norm = BiMamba2(64, PRESETS["ldarnet-2m"]), RMSNorm(64)
+        for parameter in [*layer.parameters(), norm.weight]:
             parameter.data.add_(0.3 * torch.randn_like(parameter))
-        x = 3 * torch.randn(2, 77, 64)
-        x[0, 5] = 40  # far out on the exponential
-    valid = torch.arange(77)[None] < torch.tensor([[77], [50]])
-    plain = layer(x, valid)
-    with torch.no_grad():
-        fast = layer(x, valid)
-    difference = float((plain - fast).detach().abs().max() / plain.detach().abs().max())
-    print(f"  whole layer: {difference:.1e}")
-    assert difference < 1e-5
-    assert not torch.equal(plain, fast), "both went the same way: nothing was compared"
+        x = 3 * torch.randn(2, length, 64)
+        x[0, length // 2] = 40  # far out on the exponential
+        weights = torch.randn(2, length, 64)
+    valid = torch.arange(length)[None] < torch.tensor([[length], [max(length - 27, 1)]])
+    names = ["x", *(name for name, _ in layer.named_parameters()), "norm"]
+
+    def outputs(backend):
+        inputs = [x.clone().requires_grad_(), *layer.parameters(), norm.weight]
+        with use_backend(backend):
+            y = layer(norm(inputs[0]), valid)
+            return [y, *torch.autograd.grad((y * weights).sum(), inputs)]
+
+    fast, plain = outputs("compiled"), outputs("chunked")
+    assert not torch.equal(plain[0], fast[0]), "both went the same way: nothing was compared"
+    for name, got, want in zip(["output", *names], fast, plain, strict=True):
+        got, want = got.detach(), want.detach()
+        difference = float((got - want).abs().max() / want.abs().max().clamp(min=1e-6))
+        print(f"  length {length} {name}: {difference:.1e}")
+        assert difference < 1e-5, name
 
 
 @pytest.mark.parametrize("length", [1, 2, 63, 64, 65, 200])

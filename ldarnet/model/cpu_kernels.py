@@ -1,56 +1,27 @@
-"""What surrounds the scan in a Mamba-2 layer, for inference on CPUs: each a single pass over memory.
+"""What surrounds the scan in a Mamba-2 layer, on CPUs in float32: each a single pass over memory.
 
-`mixers` holds the same steps in plain torch, which training and GPUs use and which the tests hold these to.
+`mixers` holds the same steps in plain torch, which GPUs and other dtypes use and which the tests hold these to. Their
+gradients are in `cpu_gradients`; `cpu_layers` joins the two for torch.
 """
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from ldarnet.model.jit import kernel, run_in_pieces
+from ldarnet.model.jit import kernel
 
 _LOG2_E = np.float32(1.4426950408889634)
 _LN2_HIGH = np.float32(0.693359375)
 _LN2_LOW = np.float32(-2.12194440e-4)
 
 
-def conv_silu(x: Tensor, weight: Tensor, bias: Tensor, sizes: tuple[int, int, int]) -> tuple[Tensor, Tensor, Tensor]:
-    """SiLU of the depthwise convolution, both directions: float32 [B, L, C] -> three tensors [B, L, 2, size].
-
-    `weight` [2, C, taps] and `bias` [2, C]; direction 0 looks at earlier bases, direction 1 at later ones. `sizes`
-    divide the channels into what the scan calls x, B and C.
-    """
-    outputs = tuple(torch.empty((*x.shape[:2], 2, size)) for size in sizes)
-    taps = weight.detach().permute(0, 2, 1).contiguous().numpy()
-    arrays = (x.numpy(), taps, bias.detach().contiguous().numpy(), *(o.numpy() for o in outputs))
-    run_in_pieces(_conv_silu, x.shape[0] * x.shape[1], *arrays)
-    return outputs  # type: ignore[return-value]
-
-
-def gated_norm(y: Tensor, z: Tensor, weight: Tensor, scale: float, eps: float) -> Tensor:
-    """scale * sum over directions of rms_norm(y * silu(z)) * weight: [B, L, 2, D], [B, L, D] -> [B, L, D]."""
-    out = torch.empty((*z.shape[:2], y.shape[-1]))
-    arrays = (y.numpy(), z.numpy(), weight.contiguous().numpy(), np.float32(scale), np.float32(eps), out.numpy())
-    run_in_pieces(_gated_norm, y.shape[0] * y.shape[1], *arrays)
-    return out
-
-
-def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    """x / rms(x) * weight over the last axis of float32 [B, L, D]."""
-    out = torch.empty(x.shape)
-    run_in_pieces(_rms_norm, x.shape[0] * x.shape[1], x.numpy(), weight.numpy(), np.float32(eps), out.numpy())
-    return out
-
-
 @kernel(inline=True)
-def _silu(x: np.ndarray, power: np.ndarray, power_bits: np.ndarray) -> None:
-    """x / (1 + exp(-x)) in place; `power_bits` are the bits of the scratch array `power`.
+def sigmoid(x: np.ndarray, power: np.ndarray, power_bits: np.ndarray, out: np.ndarray) -> None:
+    """out = 1 / (1 + exp(-x)); `power_bits` are the bits of the scratch array `power`.
 
     exp by range reduction and a polynomial, so that the loops vectorise: numba has no vector exp of its own.
     Relative error below 2e-7.
     """
     for i in range(x.shape[0]):
-        # Beyond +-87 float32 exp leaves its range; SiLU is x or 0 there.
+        # Beyond +-87 float32 exp leaves its range; the result is 1 or 0 there.
         t = min(max(-x[i], np.float32(-87)), np.float32(87))
         n = np.floor(t * _LOG2_E + np.float32(0.5))
         power_bits[i] = (np.int32(n) + np.int32(127)) << np.int32(23)
@@ -65,11 +36,11 @@ def _silu(x: np.ndarray, power: np.ndarray, power_bits: np.ndarray) -> None:
         p = p * r + np.float32(1.6666665459e-1)
         p = p * r + np.float32(5.0000001201e-1)
         p = p * r * r + r + np.float32(1)
-        x[i] = x[i] / (np.float32(1) + p * power[i])
+        out[i] = np.float32(1) / (np.float32(1) + p * power[i])
 
 
 @kernel()
-def _conv_silu(
+def conv_silu(
     first: int,
     last: int,
     x: np.ndarray,
@@ -79,11 +50,17 @@ def _conv_silu(
     out_b: np.ndarray,
     out_c: np.ndarray,
 ) -> None:
+    """SiLU of the depthwise convolution, both directions, of positions first..last-1 of all sequences.
+
+    x [B, L, C], weight [2, taps, C], bias [2, C]; direction 0 looks at earlier bases, direction 1 at later ones. The
+    channels are shared out to what the scan calls x, B and C, each [B, L, 2, size].
+    """
     _, length, num_channels = x.shape
     num_taps = weight.shape[1]
     end_x = out_x.shape[3]
     end_b = end_x + out_b.shape[3]
     row = np.empty(num_channels, dtype=np.float32)
+    gate = np.empty(num_channels, dtype=np.float32)
     power = np.empty(num_channels, dtype=np.float32)
     power_bits = power.view(np.int32)
     for position in range(first, last):
@@ -96,14 +73,16 @@ def _conv_silu(
                 if 0 <= source < length:
                     for c in range(num_channels):
                         row[c] += weight[direction, tap, c] * x[b, source, c]
-            _silu(row, power, power_bits)
+            sigmoid(row, power, power_bits, gate)
+            for c in range(num_channels):
+                row[c] *= gate[c]
             out_x[b, t, direction, :] = row[:end_x]
             out_b[b, t, direction, :] = row[end_x:end_b]
             out_c[b, t, direction, :] = row[end_b:]
 
 
 @kernel()
-def _gated_norm(
+def gated_norm(
     first: int,
     last: int,
     y: np.ndarray,
@@ -113,14 +92,18 @@ def _gated_norm(
     eps: np.float32,
     out: np.ndarray,
 ) -> None:
+    """out = scale * sum over directions of rms_norm(y * silu(z)) * weight: [B, L, 2, D], [B, L, D] -> [B, L, D]."""
     _, length, num_directions, width = y.shape
+    row_z = np.empty(width, dtype=np.float32)
     gate = np.empty(width, dtype=np.float32)
     power = np.empty(width, dtype=np.float32)
     power_bits = power.view(np.int32)
     for position in range(first, last):
         b, t = position // length, position % length
-        gate[:] = z[b, t]
-        _silu(gate, power, power_bits)
+        row_z[:] = z[b, t]
+        sigmoid(row_z, power, power_bits, gate)
+        for i in range(width):
+            gate[i] *= row_z[i]
         total = out[b, t]
         total[:] = 0
         for direction in range(num_directions):
@@ -135,7 +118,7 @@ def _gated_norm(
 
 
 @kernel()
-def _rms_norm(
+def rms_norm(
     first: int,
     last: int,
     x: np.ndarray,
@@ -143,6 +126,7 @@ def _rms_norm(
     eps: np.float32,
     out: np.ndarray,
 ) -> None:
+    """out = x / rms(x) * weight over the last axis of [B, L, D]."""
     _, length, width = x.shape
     for position in range(first, last):
         b, t = position // length, position % length

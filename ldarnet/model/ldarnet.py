@@ -11,7 +11,7 @@ from ldarnet.config import Layer, Layout, ModelConfig, parse_stack
 from ldarnet.model.attention import LocalAttention
 from ldarnet.model.chunking import select_chunks, smooth_chunks, spread
 from ldarnet.model.mixers import BiMamba2, RMSNorm, SwiGLU
-from ldarnet.model.router import Router, Routing
+from ldarnet.model.router import Routing, make_router
 from ldarnet.provenance import Provenance
 
 Padding = Literal["exact", "published"]
@@ -90,7 +90,7 @@ class Stage(nn.Module):
         encoder, inner, decoder = layout
         width, inner_width = config.d_model[stage : stage + 2]
         self.encoder = Stack(encoder, stage, config)
-        self.router = Router(width)
+        self.router = make_router(width, config)
         self.widening = nn.Parameter(torch.zeros(inner_width - width)) if inner_width > width else None
         self.inner: Stage | Stack
         self.inner = Stack(inner[0], stage + 1, config) if len(inner) == 1 else Stage(inner, stage + 1, config)

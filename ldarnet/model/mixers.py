@@ -17,9 +17,8 @@ NORM_EPS = 1e-5
 
 
 def uses_cpu_kernels(x: Tensor) -> bool:
-    """Whether the compiled CPU kernels serve this tensor: float32 inference with the compiled scan in force."""
-    inference = not torch.is_grad_enabled()
-    return inference and x.device.type == "cpu" and x.dtype == torch.float32 and active_backend("cpu") == "compiled"
+    """Whether the compiled CPU kernels serve this tensor: float32 with the compiled scan in force."""
+    return x.device.type == "cpu" and x.dtype == torch.float32 and active_backend("cpu") == "compiled"
 
 
 class RMSNorm(nn.Module):
@@ -32,9 +31,9 @@ class RMSNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[..., D] -> [..., D] in float32."""
         if uses_cpu_kernels(x) and x.dim() == 3:
-            from ldarnet.model.cpu_kernels import rms_norm
+            from ldarnet.model.cpu_layers import rms_norm
 
-            return rms_norm(x.contiguous(), self.weight, NORM_EPS)
+            return rms_norm(x, self.weight, NORM_EPS)
         return F.rms_norm(x.float(), x.shape[-1:], self.weight.float(), NORM_EPS)
 
 
@@ -118,12 +117,12 @@ class BiMamba2(nn.Module):
         return self.scale * y.sum(2)
 
     def _gate_fast(self, y: Tensor, z: Tensor) -> Tensor:
-        from ldarnet.model.cpu_kernels import gated_norm
+        from ldarnet.model.cpu_layers import gated_norm
 
         return gated_norm(y, z, self.norm_weight, self.scale, NORM_EPS)
 
     def _convolve_fast(self, x: Tensor) -> tuple[Tensor, ...]:
-        from ldarnet.model.cpu_kernels import conv_silu
+        from ldarnet.model.cpu_layers import conv_silu
 
         return conv_silu(x, self.conv_weight, self.conv_bias, (self.d_inner, self.d_state, self.d_state))
 

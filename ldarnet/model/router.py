@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ldarnet.config import ModelConfig
+
 
 class Routing(NamedTuple):
     """What the router of one stage says, on the tokens of that stage (stage 0: bases).
@@ -45,3 +47,26 @@ class Router(nn.Module):
             prob = F.pad(((1 - likeness) / 2).clamp(0, 1), (1, 0), value=1.0)
         cut = prob > 0.5
         return Routing(prob, cut if valid is None else cut & valid, valid)
+
+
+class FixedRouter(Router):
+    """A cut every `cut_every` tokens, with probability 1; its weights stay as they are, unused.
+
+    They are kept so that the baseline has as many parameters as the model it is compared with.
+    """
+
+    def __init__(self, width: int, cut_every: int) -> None:
+        super().__init__(width)
+        self.cut_every = cut_every
+        self.requires_grad_(False)
+
+    def forward(self, x: Tensor, valid: Tensor | None) -> Routing:
+        """Routing of tokens [B, L, D]."""
+        prob = (torch.arange(x.shape[1], device=x.device) % self.cut_every == 0).float().expand(x.shape[:2])
+        cut = prob > 0.5
+        return Routing(prob, cut if valid is None else cut & valid, valid)
+
+
+def make_router(width: int, config: ModelConfig) -> Router:
+    """The router a configuration asks for."""
+    return Router(width) if config.cuts == "learned" else FixedRouter(width, config.cut_every)

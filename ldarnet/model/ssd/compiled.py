@@ -1,4 +1,4 @@
-"""The recurrence for CPUs: compiled by numba, the state kept in the first-level cache, forward and backward.
+"""The recurrence for CPUs: compiled by numba, the state kept in the first-level cache.
 
 Every (sequence, direction, head) is one independent scan, and these run in parallel. Within a scan the state is
 [dim, state] floats (32 kB at 64 x 128). Two rows and two bases are advanced together, so that each load of the state,
@@ -11,9 +11,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from ldarnet.model.jit import kernel, run_in_pieces
-
-_KEEP_EVERY = 16
-"""The backward pass stores the state every this many bases and recomputes those between."""
+from ldarnet.model.ssd.compiled_gradient import gradients
 
 
 def ssd_compiled(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor) -> Tensor:
@@ -33,15 +31,13 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor, ...]:
         saved = ctx.saved_tensors  # type: ignore[attr-defined]
-        x, dt, A, B, _, D = saved
-        dx, ddt = torch.empty(x.shape), torch.empty(dt.shape)
-        # dA and D have one term per sequence, dB and dC one per head: no two scans write the same place.
+        x, dt, A, B, C, D = saved
+        dx, ddt, dB, dC = torch.empty(x.shape), torch.empty(dt.shape), torch.zeros(B.shape), torch.zeros(C.shape)
+        # One term per sequence, added up below: no two scans write the same place.
         dA, dD = torch.empty((x.shape[0], *A.shape)), torch.empty((x.shape[0], *D.shape))
-        per_head = (*x.shape[:4], B.shape[-1])
-        dB, dC = torch.empty(per_head), torch.empty(per_head)
         outputs = [t.numpy() for t in (dx, ddt, dA, dB, dC, dD)]
-        run_in_pieces(_backward, _num_scans(x), *_arrays(*saved), *_arrays(grads[0].float()), *outputs)
-        return dx, ddt, dA.sum(0), dB.sum(3), dC.sum(3), dD.sum(0)
+        run_in_pieces(gradients, x.shape[0] * x.shape[2], *_arrays(*saved), *_arrays(grads[0].float()), *outputs)
+        return dx, ddt, dA.sum(0), dB, dC, dD.sum(0)
 
 
 def _num_scans(x: Tensor) -> int:
@@ -155,83 +151,6 @@ def _read(state: np.ndarray, x: np.ndarray, C: np.ndarray, D: np.float32, y: np.
         for n in range(state.shape[1]):
             total += row[n] * C[n]
         y[p] = total + D * x[p]
-
-
-@kernel()
-def _backward(
-    first_scan: int,
-    last_scan: int,
-    x: np.ndarray,
-    dt: np.ndarray,
-    A: np.ndarray,
-    B: np.ndarray,
-    C: np.ndarray,
-    D: np.ndarray,
-    dy: np.ndarray,
-    dx: np.ndarray,
-    ddt: np.ndarray,
-    dA: np.ndarray,
-    dB: np.ndarray,
-    dC: np.ndarray,
-    dD: np.ndarray,
-) -> None:
-    _, length, num_dir, num_heads, dim = x.shape
-    num_state = B.shape[3]
-    num_kept = (length + _KEEP_EVERY - 1) // _KEEP_EVERY
-    for scan in range(first_scan, last_scan):
-        b, rest = scan // (num_dir * num_heads), scan % (num_dir * num_heads)
-        d, h = rest // num_heads, rest % num_heads
-        # Forward once more, keeping the state that enters every block of _KEEP_EVERY bases.
-        kept = np.zeros((num_kept + 1, dim, num_state), dtype=np.float32)
-        for block in range(num_kept):
-            kept[block + 1] = kept[block]
-            for step in range(block * _KEEP_EVERY, min((block + 1) * _KEEP_EVERY, length)):
-                t = step if d == 0 else length - 1 - step
-                decay = np.exp(dt[b, t, d, h] * A[d, h])
-                _update(kept[block + 1], decay, dt[b, t, d, h], x[b, t, d, h], B[b, t, d])
-        # Then backwards: `grad` is the gradient of the state that leaves the base at hand.
-        grad = np.zeros((dim, num_state), dtype=np.float32)
-        states = np.empty((_KEEP_EVERY + 1, dim, num_state), dtype=np.float32)
-        sum_dA = np.float32(0)
-        sum_dD = np.float32(0)
-        for block in range(num_kept - 1, -1, -1):
-            first, last = block * _KEEP_EVERY, min((block + 1) * _KEEP_EVERY, length)
-            states[0] = kept[block]
-            for step in range(first, last):
-                t = step if d == 0 else length - 1 - step
-                decay = np.exp(dt[b, t, d, h] * A[d, h])
-                states[step - first + 1] = states[step - first]
-                _update(states[step - first + 1], decay, dt[b, t, d, h], x[b, t, d, h], B[b, t, d])
-            for step in range(last - 1, first - 1, -1):
-                t = step if d == 0 else length - 1 - step
-                decay = np.exp(dt[b, t, d, h] * A[d, h])
-                before, after = states[step - first], states[step - first + 1]
-                gB, gC = dB[b, t, d, h], dC[b, t, d, h]
-                gB[:] = 0
-                gC[:] = 0
-                d_decay = np.float32(0)
-                d_step = np.float32(0)
-                for p in range(dim):
-                    xp, yp = x[b, t, d, h, p], dy[b, t, d, h, p]
-                    g, old, new = grad[p], before[p], after[p]
-                    to_x = np.float32(0)
-                    to_decay = np.float32(0)
-                    u = dt[b, t, d, h] * xp
-                    for n in range(num_state):
-                        gn = g[n] + yp * C[b, t, d, n]
-                        gC[n] += yp * new[n]
-                        gB[n] += u * gn
-                        to_x += gn * B[b, t, d, n]
-                        to_decay += gn * old[n]
-                        g[n] = decay * gn
-                    dx[b, t, d, h, p] = dt[b, t, d, h] * to_x + D[d, h] * yp
-                    d_step += xp * to_x
-                    d_decay += to_decay
-                    sum_dD += xp * yp
-                ddt[b, t, d, h] = d_step + d_decay * decay * A[d, h]
-                sum_dA += d_decay * decay * dt[b, t, d, h]
-        dA[b, d, h] = sum_dA
-        dD[b, d, h] = sum_dD
 
 
 @kernel(inline=True)

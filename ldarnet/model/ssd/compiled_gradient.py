@@ -1,0 +1,176 @@
+"""Gradients of the recurrence for CPUs: two sweeps over the bases.
+
+With s[t] = decay[t] s[t-1] + dt[t] x[t] B[t] and y[t] = C[t] s[t], let g[t] be the gradient of s[t]. The first sweep runs
+the recurrence again and collects dC[t] = dy[t] s[t]; the second runs it backwards for g and collects dB[t] and dx[t]. The
+gradient of the decay needs <g[t], s[t-1]>, which would need both states of a base at once. It follows from what the two
+sweeps have collected instead: with e[t] = decay[t] <g[t], s[t-1]>,
+
+    e[t] = e[t+1] + dy[t].y[t] - <g[t], dt[t] x[t] B[t]> = e[t+1] + C[t].dC[t] - B[t].dB[t],
+
+a sum of scalars whose terms nearly cancel. Rounding errors pile up in it, so it starts afresh from a kept state every
+few bases.
+"""
+
+import numpy as np
+
+from ldarnet.model.jit import kernel
+
+_KEEP_EVERY = 16
+
+
+@kernel()
+def gradients(
+    first_scan: int,
+    last_scan: int,
+    x: np.ndarray,
+    dt: np.ndarray,
+    A: np.ndarray,
+    B: np.ndarray,
+    C: np.ndarray,
+    D: np.ndarray,
+    dy: np.ndarray,
+    dx: np.ndarray,
+    ddt: np.ndarray,
+    dA: np.ndarray,
+    dB: np.ndarray,
+    dC: np.ndarray,
+    dD: np.ndarray,
+) -> None:
+    """Fill the gradients of scans first..last-1; a scan is one direction of one sequence, all its heads.
+
+    `dB` and `dC` must come as zeros: the heads of a scan add up in them.
+    """
+    _, length, num_dir, num_heads, dim = x.shape
+    num_state = B.shape[3]
+    state = np.empty((dim, num_state), dtype=np.float32)
+    collected = np.empty(num_state, dtype=np.float32)
+    inputs = np.empty(dim, dtype=np.float32)
+    readout = np.empty(length, dtype=np.float64)
+    kept = np.empty(((length + _KEEP_EVERY - 1) // _KEEP_EVERY, dim, num_state), dtype=np.float32)
+    for scan in range(first_scan, last_scan):
+        b, d = scan // num_dir, scan % num_dir
+        for h in range(num_heads):
+            rate = A[d, h]
+            state[:] = 0
+            for step in range(length):
+                t = step if d == 0 else length - 1 - step
+                if step % _KEEP_EVERY == 0:
+                    kept[step // _KEEP_EVERY] = state
+                size = dt[b, t, d, h]
+                for p in range(dim):
+                    inputs[p] = size * x[b, t, d, h, p]
+                collected[:] = 0
+                _advance(state, np.exp(size * rate), inputs, B[b, t, d], dy[b, t, d, h], collected)
+                total = np.float32(0)
+                for n in range(num_state):
+                    dC[b, t, d, n] += collected[n]
+                    total += C[b, t, d, n] * collected[n]
+                readout[t] = total
+
+            state[:] = 0
+            decay_term = 0.0
+            sum_dA = 0.0
+            sum_dD = 0.0
+            for step in range(length - 1, -1, -1):
+                t = step if d == 0 else length - 1 - step
+                size = dt[b, t, d, h]
+                for p in range(dim):
+                    inputs[p] = size * x[b, t, d, h, p]
+                collected[:] = 0
+                out = dx[b, t, d, h]
+                _retreat(state, np.exp(size * rate), inputs, B[b, t, d], C[b, t, d], dy[b, t, d, h], collected, out)
+                total = np.float32(0)
+                for n in range(num_state):
+                    dB[b, t, d, n] += collected[n]
+                    total += B[b, t, d, n] * collected[n]
+                to_step = np.float32(0)
+                to_skip = np.float32(0)
+                for p in range(dim):
+                    to_step += x[b, t, d, h, p] * out[p]
+                    to_skip += x[b, t, d, h, p] * dy[b, t, d, h, p]
+                    out[p] = size * out[p] + D[d, h] * dy[b, t, d, h, p]
+                if step % _KEEP_EVERY == 0:
+                    decay_term = _inner_product(state, kept[step // _KEEP_EVERY])
+                else:
+                    decay_term += readout[t] - np.float64(total)
+                ddt[b, t, d, h] = np.float32(to_step + decay_term * rate)
+                sum_dA += decay_term * size
+                sum_dD += to_skip
+            dA[b, d, h] = np.float32(sum_dA)
+            dD[b, d, h] = np.float32(sum_dD)
+
+
+@kernel(inline=True)
+def _advance(
+    state: np.ndarray, decay: np.float32, inputs: np.ndarray, B: np.ndarray, dy: np.ndarray, collected: np.ndarray
+) -> None:
+    """Move the state on by one base, and add dy times it to `collected`; two rows share a pass over B."""
+    dim, num_state = state.shape
+    paired = dim - dim % 2
+    for p in range(0, paired, 2):
+        row0, row1 = state[p], state[p + 1]
+        u0, u1 = inputs[p], inputs[p + 1]
+        y0, y1 = dy[p], dy[p + 1]
+        for n in range(num_state):
+            s0 = decay * row0[n] + u0 * B[n]
+            s1 = decay * row1[n] + u1 * B[n]
+            collected[n] += y0 * s0 + y1 * s1
+            row0[n] = s0
+            row1[n] = s1
+    for p in range(paired, dim):
+        row, u, y = state[p], inputs[p], dy[p]
+        for n in range(num_state):
+            s = decay * row[n] + u * B[n]
+            collected[n] += y * s
+            row[n] = s
+
+
+@kernel(inline=True)
+def _retreat(
+    grad: np.ndarray,
+    decay: np.float32,
+    inputs: np.ndarray,
+    B: np.ndarray,
+    C: np.ndarray,
+    dy: np.ndarray,
+    collected: np.ndarray,
+    to_inputs: np.ndarray,
+) -> None:
+    """Add a base's own gradient, collect what it gives to B and to the inputs, and move back by its decay."""
+    dim, num_state = grad.shape
+    paired = dim - dim % 2
+    for p in range(0, paired, 2):
+        row0, row1 = grad[p], grad[p + 1]
+        u0, u1 = inputs[p], inputs[p + 1]
+        y0, y1 = dy[p], dy[p + 1]
+        a0 = a1 = np.float32(0)
+        for n in range(num_state):
+            g0 = row0[n] + y0 * C[n]
+            g1 = row1[n] + y1 * C[n]
+            collected[n] += u0 * g0 + u1 * g1
+            a0 += g0 * B[n]
+            a1 += g1 * B[n]
+            row0[n] = decay * g0
+            row1[n] = decay * g1
+        to_inputs[p] = a0
+        to_inputs[p + 1] = a1
+    for p in range(paired, dim):
+        row, u, y = grad[p], inputs[p], dy[p]
+        a = np.float32(0)
+        for n in range(num_state):
+            g = row[n] + y * C[n]
+            collected[n] += u * g
+            a += g * B[n]
+            row[n] = decay * g
+        to_inputs[p] = a
+
+
+@kernel(inline=True)
+def _inner_product(a: np.ndarray, b: np.ndarray) -> np.float64:
+    total = 0.0
+    for p in range(a.shape[0]):
+        part = np.float32(0)
+        for n in range(a.shape[1]):
+            part += a[p, n] * b[p, n]
+        total += part
+    return total
