@@ -10,18 +10,25 @@ GPU ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-BENCHMARKS := $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))
+# Those that need genomes or tracks of yours are not run by `make bench`; each says what with --help.
+NEED_DATA := $(addprefix benchmarks/,calibration.py check_track.py core_promoters.py deeptools_golden.py heldout.py results.py)
+BENCHMARKS := $(filter-out benchmarks/_% $(NEED_DATA),$(wildcard benchmarks/*.py))
+# What `make results` reads: the folder of the fixed split, or a genome with its annotation.
+MODEL ?= default
+DATA ?= $(LDARNET_SHARED)/data
+GENOME ?=
+ANNOTATION ?=
 
 ifeq ($(shell uname -s)$(GPU),Linux)
 INDEX := $(TORCH_INDEX)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-gpu lint bench clean
+.PHONY: help demo test test-slow test-gpu lint bench results clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@echo "Variables: PYTHON=$(PYTHON)  GPU=1 (torch with CUDA)  TORCH_INDEX= (PyPI only)"
+	@echo "Variables: PYTHON=$(PYTHON)  GPU=1 (torch with CUDA)  TORCH_INDEX= (PyPI only)  MODEL=$(MODEL)"
 
 demo: $(VENV)/.core ## boundary track of a small demo genome, into demo/
 	$(BIN)/ldarnet demo --out demo
@@ -44,6 +51,10 @@ lint: $(VENV)/.dev ## style, types, import direction
 bench: $(VENV)/.dev ## every benchmark; each prints a table, then one line of JSON
 	@test -n "$(BENCHMARKS)" || { echo "make bench: no benchmark found, expected benchmarks/*.py" >&2; exit 1; }
 	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script; done
+
+results: $(VENV)/.dev ## tracks and analyses, into results/ (MODEL= GENOME= ANNOTATION=, or DATA= of the fixed split)
+	$(BIN)/python benchmarks/results.py --out results --model $(MODEL) \
+	  $(if $(GENOME),--genome $(GENOME) --annotation $(ANNOTATION),--data $(DATA))
 
 clean: ## remove demo/, builds and caches; .venv stays (rm -rf .venv starts anew)
 	rm -rf demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -191,5 +191,15 @@ PRESETS: dict[str, ModelConfig] = {
         rotary_dim=(32, 32),
         attention_window=(1023, -1),
     ),
+    "ldarnet-nano": ModelConfig(
+        layout=("m2t1", ("M3",), "m2"),
+        d_model=(64, 128),
+        d_intermediate=(0, 256),
+        num_heads=(2, 4),
+        rotary_dim=(32, 32),
+        attention_window=(1023, -1),
+        d_state=32,
+        context_bp=512,
+    ),
 }
-"""Model shapes by name. The widths are those of the published configurations (ICML-LDARNet@f247d59)."""
+"""Model shapes by name. Those of 110m and 2m are the published ones (ICML-LDARNet@f247d59); nano trains on a CPU."""

@@ -1,12 +1,13 @@
-"""The shipped model's track on real sequence: what the published code says there, at the right place."""
+"""A small trained model's track on real sequence: what the published code says there, at the right place."""
 
 import numpy as np
 import pyBigWig
 import pytest
 
-from ldarnet import boundary_track, vocab
+from ldarnet import boundary_track, load_model, vocab
 from ldarnet.genome import open_genome
 
+SEED = "checkpoints/seed-nano.pt"
 HUMAN = "data/human/grch38.chr20_and_21_10M.fa.gz"
 START, END = 8_200_000, 8_300_000
 
@@ -19,7 +20,7 @@ def human(shared_data, tmp_path_factory):
         ids = genome.ids("chr20", START, END)
     fasta, out = folder / "part.fa", folder / "part.bw"
     fasta.write_text(f">part\n{vocab.decode(ids)}\n")
-    boundary_track(fasta).write(out)
+    boundary_track(fasta, model=load_model(shared_data / SEED), window_bp=512).write(out)
     with pyBigWig.open(str(out)) as track:
         return ids, track.values("part", 0, END - START, numpy=True)
 
@@ -30,7 +31,7 @@ def test_one_window_is_what_the_published_code_computes(shared_data, tmp_path):
         ids, prob, cut = file["input_ids"][0], file["boundary_prob_0"][0], file["boundary_mask_0"][0]
     fasta = tmp_path / "window.fa"
     fasta.write_text(f">window\n{vocab.decode(ids.astype(np.uint8))}\n")
-    track = boundary_track(fasta, window_bp=2048)
+    track = boundary_track(fasta, model=load_model(shared_data / SEED), window_bp=2048)
     values = track.values("window", 0, 2048)
     assert np.isnan(values[0])
     assert np.abs(values[1:] - prob[1:]).max() < 5e-4

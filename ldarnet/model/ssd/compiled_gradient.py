@@ -1,9 +1,9 @@
 """Gradients of the recurrence for CPUs: two sweeps over the bases.
 
-With s[t] = decay[t] s[t-1] + dt[t] x[t] B[t] and y[t] = C[t] s[t], let g[t] be the gradient of s[t]. The first sweep runs
-the recurrence again and collects dC[t] = dy[t] s[t]; the second runs it backwards for g and collects dB[t] and dx[t]. The
-gradient of the decay needs <g[t], s[t-1]>, which would need both states of a base at once. It follows from what the two
-sweeps have collected instead: with e[t] = decay[t] <g[t], s[t-1]>,
+With s[t] = decay[t] s[t-1] + dt[t] x[t] B[t] and y[t] = C[t] s[t], let g[t] be the gradient of s[t]. The first sweep
+runs the recurrence again and collects dC[t] = dy[t] s[t]; the second runs it backwards for g and collects dB[t] and
+dx[t]. The gradient of the decay needs <g[t], s[t-1]>, which would need both states of a base at once. It follows from
+what the two sweeps have collected instead: with e[t] = decay[t] <g[t], s[t-1]>,
 
     e[t] = e[t+1] + dy[t].y[t] - <g[t], dt[t] x[t] B[t]> = e[t+1] + C[t].dC[t] - B[t].dB[t],
 
@@ -68,9 +68,9 @@ def gradients(
                 readout[t] = total
 
             state[:] = 0
-            decay_term = 0.0
-            sum_dA = 0.0
-            sum_dD = 0.0
+            decay_term = np.float64(0)
+            sum_dA = np.float64(0)
+            sum_dD = np.float64(0)
             for step in range(length - 1, -1, -1):
                 t = step if d == 0 else length - 1 - step
                 size = dt[b, t, d, h]
@@ -95,7 +95,7 @@ def gradients(
                     decay_term += readout[t] - np.float64(total)
                 ddt[b, t, d, h] = np.float32(to_step + decay_term * rate)
                 sum_dA += decay_term * size
-                sum_dD += to_skip
+                sum_dD += np.float64(to_skip)
             dA[b, d, h] = np.float32(sum_dA)
             dD[b, d, h] = np.float32(sum_dD)
 
@@ -167,10 +167,10 @@ def _retreat(
 
 @kernel(inline=True)
 def _inner_product(a: np.ndarray, b: np.ndarray) -> np.float64:
-    total = 0.0
+    total = np.float64(0)
     for p in range(a.shape[0]):
         part = np.float32(0)
         for n in range(a.shape[1]):
             part += a[p, n] * b[p, n]
-        total += part
+        total += np.float64(part)
     return total
