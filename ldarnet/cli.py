@@ -10,7 +10,9 @@ from typing import Annotated
 import typer
 
 from ldarnet import __version__
+from ldarnet.align_command import align_command
 from ldarnet.console import friendly_errors, say
+from ldarnet.train.command import expand_lists, train_command
 
 app = typer.Typer(
     name="ldarnet",
@@ -22,6 +24,8 @@ app = typer.Typer(
 )
 model_app = typer.Typer(help="Look at model files and convert them.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(model_app, name="model")
+app.command("train")(train_command)
+app.command("align")(align_command)
 
 
 class StrandOption(StrEnum):
@@ -283,6 +287,8 @@ def convert(
 def main() -> None:
     """Entry point of `ldarnet`."""
     _let_waiting_threads_sleep()
+    if sys.argv[1:2] == ["train"]:
+        sys.argv[2:] = expand_lists(sys.argv[2:])
     app()
 
 

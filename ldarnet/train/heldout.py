@@ -14,7 +14,7 @@ from ldarnet import vocab
 from ldarnet.model import LDARNet
 from ldarnet.model.router import Routing
 from ldarnet.train.baselines import LetterTable, fit_tables
-from ldarnet.train.corpus import MAX_UNKNOWN_SHARE, Stretch, load_genome, splits_of
+from ldarnet.train.corpus import MAX_UNKNOWN_SHARE, GenomeSource, Stretch, load_genome, splits_of
 from ldarnet.train.masking import mask_letters
 from ldarnet.train.settings import TrainSettings
 
@@ -243,12 +243,13 @@ class ValidPanel:
         Tables are fitted on the training split of all genomes together: where these are of several species, tables
         of one species' own would do better on it.
         """
-        valid = [g for g in settings.valid_genomes() if g.intervals and g.split in splits_of(g.intervals)]
+        valid = [g for g in settings.valid_genomes() if _has_rows(g)]
         if not valid:
             return None
-        train = (s.ids for g in settings.train_genomes() if g.weight != 0 for s in load_genome(g).stretches)
+        train = [g for g in settings.train_genomes() if g.weight != 0 and _has_rows(g)]  # shards may have none beside
+        tables = fit_tables(s.ids for g in train for s in load_genome(g).stretches) if train else ()
         stretches = [stretch for genome in valid for stretch in load_genome(genome).stretches]
-        return cls(stretches, settings.window_bp, fit_tables(train), num_windows=settings.num_valid_windows)
+        return cls(stretches, settings.window_bp, tables, num_windows=settings.num_valid_windows)
 
     def score(self, model: nn.Module) -> ValidScore:
         """The model on the windows as they stand (forward strand)."""
@@ -259,6 +260,11 @@ class ValidPanel:
             tables=dict(self._tables),
             **asdict(result.cuts),
         )
+
+
+def _has_rows(genome: GenomeSource) -> bool:
+    """Whether something is meant by the genome: all of it, or a split that its intervals have."""
+    return genome.intervals is None or genome.split in splits_of(genome.intervals)
 
 
 @dataclass(frozen=True)
