@@ -1,0 +1,182 @@
+"""From files to an analysis and back to files: what `ldarnet align` calls."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ldarnet import vocab
+from ldarnet.genome import Genome, open_genome
+from ldarnet.tracks import open_track
+from ldarnet_analysis.align import ALL_RUNGS, Analysis, Settings
+from ldarnet_analysis.align_request import AlignRequest
+from ldarnet_analysis.aligned_sequences import AlignedSequences
+from ldarnet_analysis.annotations import read_annotation
+from ldarnet_analysis.bed import read_bed_features
+from ldarnet_analysis.control_rules import Landmarks
+from ldarnet_analysis.designed_rungs import RunModel
+from ldarnet_analysis.given_sites import read_aligned, read_bed_sites
+from ldarnet_analysis.kmer_table import KmerLookup
+from ldarnet_analysis.panel import JUNCTION_WINDOW, PanelEntry, read_panel
+from ldarnet_analysis.panel_sites import PanelSites, aligned_sites, annotated_sites
+from ldarnet_analysis.records import RECORD_COLUMNS
+from ldarnet_analysis.repeats import read_soft_mask
+from ldarnet_analysis.results import draw_results
+
+PACKAGES = ("ldarnet", "numpy", "pandas", "scipy", "matplotlib", "pyranges", "logomaker")
+LINE_BP = 80
+
+
+def align_files(request: AlignRequest, say: Callable[[str], None], run_model: RunModel | None = None) -> str:
+    """Make the analysis that is asked for, write tables, figures and report, and return a line about it.
+
+    Raises ValueError for bad input, and if nothing at all could be tested.
+    """
+    if request.lookup_track is not None and request.lookup_fasta is None:
+        raise ValueError("--lookup-track needs --lookup-fasta, the genome that it is of")
+    if request.lookup_track is not None and request.track_minus is not None:
+        raise ValueError("--lookup-track is for one track: it cannot stand for --track-minus too")
+    for path in (request.track, request.track_minus, request.fasta, request.annotation, request.sites):
+        if path is not None and not path.is_file():
+            raise ValueError(f"no such file: {path}")
+    request.out.mkdir(parents=True, exist_ok=True)
+    panel = read_panel(request.panel, request.motif_file)
+    with ExitStack() as stack:
+        aligned, fasta = _write_aligned(request) if request.aligned else (None, request.fasta)
+        assert fasta is not None, "the command checks it"
+        genome = stack.enter_context(open_genome(fasta))
+        track = request.track
+        if track is None:
+            assert run_model is not None, "the command checks it"
+            track = request.out / "aligned.bw"
+            run_model(fasta, track)
+        sites, panel = _sites(request, genome, aligned, panel)
+        for note in sites.notes:
+            say(note)
+        analysis = Analysis(
+            panel=panel,
+            sites=sites,
+            genome=genome,
+            track=track,
+            track_minus=request.track_minus,
+            out=request.out,
+            settings=_settings(request),
+            facts=_facts(request, genome, track, fasta),
+            say=say,
+            lookups=_lookups(request),
+            landmarks=Landmarks(repeats=_repeats(request, fasta)),
+            annotated=_to_avoid(request, genome, panel, sites),
+            run_model=run_model,
+        )
+        tests = analysis.run()
+    draw_results(request.out, request.figure_width)
+    num_ok = int((tests["status"] == "ok").sum())
+    return f"{request.out}: {num_ok} of {len(tests)} tests made; open {request.out}/report.html"
+
+
+def _settings(request: AlignRequest) -> Settings:
+    # Aligned sequences are short: windows of designs reach as far as the profile, not farther.
+    window = {"design_window_bp": 2 * request.flank_bp} if request.aligned else {}
+    return Settings(
+        rungs=request.rungs or ALL_RUNGS, flank_bp=request.flank_bp, seed=request.seed, force=request.force, **window
+    )
+
+
+def _write_aligned(request: AlignRequest) -> tuple[AlignedSequences, Path]:
+    """The aligned sequences, and a FASTA of them beside the results, which model and genome code can read."""
+    assert request.aligned is not None and request.anchor_index is not None, "the command checks it"
+    aligned = read_aligned(request.aligned, request.anchor_index)
+    fasta = request.out / "aligned.fa"
+    with fasta.open("w") as file:
+        for contig in aligned.contigs:
+            letters = vocab.decode(aligned.ids(contig.name, 0, contig.length_bp))
+            file.write(f">{contig.name}\n")
+            file.writelines(letters[i : i + LINE_BP] + "\n" for i in range(0, len(letters), LINE_BP))
+    return aligned, fasta
+
+
+def _sites(
+    request: AlignRequest, genome: Genome, aligned: AlignedSequences | None, panel: tuple[PanelEntry, ...]
+) -> tuple[PanelSites, tuple[PanelEntry, ...]]:
+    if aligned is not None:
+        return aligned_sites(aligned, panel), panel
+    if request.sites is not None:
+        name = request.sites.name.partition(".")[0]
+        sites = read_bed_sites(request.sites, request.anchor, name)  # type: ignore[arg-type]
+        return PanelSites(by_class={name: sites}), (PanelEntry(name, "given", JUNCTION_WINDOW),)
+    assert request.annotation is not None, "the command checks it"
+    annotation = read_annotation(request.annotation)
+    return annotated_sites(annotation, genome, panel, records=_records(request.records)), panel
+
+
+def _records(path: Path | None) -> pd.DataFrame | None:
+    if path is None:
+        return None
+    table = pd.read_csv(path, sep="\t", dtype={"contig": str, "chrom": str, "strand": str}, comment="#")
+    if list(table.columns) != RECORD_COLUMNS:
+        raise ValueError(f"{path}: expected the columns {', '.join(RECORD_COLUMNS)}, got {', '.join(table.columns)}")
+    return table
+
+
+def _to_avoid(
+    request: AlignRequest, genome: Genome, panel: tuple[PanelEntry, ...], sites: PanelSites
+) -> pd.DataFrame | None:
+    """Annotated places that no control may be: those of the panel, and of the annotations to avoid."""
+    tables = list(sites.by_class.values())
+    for path in request.avoid:
+        more = annotated_sites(read_annotation(path), genome, panel, records=None)
+        tables += list(more.by_class.values())
+    places = [table[["chrom", "cut", "strand"]] for table in tables]
+    return pd.concat(places).drop_duplicates(ignore_index=True) if places else None
+
+
+def _repeats(request: AlignRequest, fasta: Path) -> pd.DataFrame | None:
+    if request.repeats is not None:
+        return read_bed_features(request.repeats)[["chrom", "start", "end"]]
+    if fasta.suffix == ".2bit":
+        return None
+    found = read_soft_mask(fasta)
+    return found if len(found) else None
+
+
+def _lookups(request: AlignRequest) -> tuple[KmerLookup, KmerLookup | None] | None:
+    if request.lookup_track is None:
+        return None
+    assert request.lookup_fasta is not None, "checked before"
+    with open_genome(request.lookup_fasta) as genome, open_track(request.lookup_track) as track:
+        return KmerLookup.fit(track, genome), None
+
+
+def _facts(request: AlignRequest, genome: Genome, track: Path, fasta: Path) -> dict[str, Any]:
+    inputs = {
+        "track": track,
+        "track_minus": request.track_minus,
+        "fasta": fasta,
+        "annotation": request.annotation,
+        "sites": request.sites,
+        "aligned": request.aligned,
+        "lookup_track": request.lookup_track,
+    }
+    facts: dict[str, Any] = {
+        "command": list(request.command),
+        "versions": {name: version(name) for name in PACKAGES},
+        "inputs": {
+            name: {"name": path.name, "sha256": _sha256(path)} for name, path in inputs.items() if path is not None
+        },
+        "contigs": len(genome.contigs),
+    }
+    sidecar = track.with_name(f"{track.name}.json")
+    if sidecar.is_file():
+        record = json.loads(sidecar.read_text())
+        facts["track_sidecar"] = {key: record.get(key) for key in ("model", "settings", "versions")}
+    return facts
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
