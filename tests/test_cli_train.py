@@ -115,7 +115,6 @@ def test_lists_of_files_as_people_type_them(folder, monkeypatch):
     command = arguments(folder, data=("--fasta",), num_steps=1)
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", ["ldarnet", "train", "--fasta", "a.fa", "b.fa", *command, "--fasta", "c.fa"])
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code in (0, None)

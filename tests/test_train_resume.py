@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ from .training_runs import (
 )
 
 DECAYED = {"num_steps": 60, "save_every": 1}
-WITH_VALIDATION = {**DECAYED, "valid_every": 4, "num_valid_windows": 4}
+SHARDS = ("0.jsonl", "1.jsonl", "2.jsonl")
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +41,9 @@ def folder(tmp_path_factory):
     """Data for all tests; every test has runs of its own there."""
     folder = tmp_path_factory.mktemp("training")
     write_genome(folder)
-    for number in range(3):
+    for number, name in enumerate(SHARDS):
         records = [json.dumps({"sequence": letters(seed, 640)}) for seed in range(9 * number, 9 * number + 9)]
-        (folder / f"{number}.jsonl").write_text("\n".join(records))
+        (folder / name).write_text("\n".join(records))
     return folder
 
 
@@ -65,7 +66,7 @@ def trained(command):
 
 
 def out_of(command):
-    return train_command.Path(command[command.index("--out") + 1])
+    return Path(command[command.index("--out") + 1])
 
 
 def kill_at_random(process, out, rng):
@@ -82,9 +83,9 @@ def kill_at_random(process, out, rng):
     return is_saving(out)
 
 
-def assert_unmoved_by_kills(folder, num_kills, num_inside_a_save, name, **options):
-    expected = trained(arguments(folder, out=f"{name}-whole/run", **options))
-    command = arguments(folder, out=f"{name}-killed/run", **options)
+def assert_unmoved_by_kills(folder, num_kills, num_inside_a_save, name, *more, **options):
+    expected = trained(arguments(folder, *more, out=f"{name}-whole/run", **options))
+    command = arguments(folder, *more, out=f"{name}-killed/run", **options)
     out, output, rng = out_of(command), folder / "words.txt", np.random.default_rng(num_kills)
     (out / "checkpoints").mkdir(parents=True)
     inside = []
@@ -102,16 +103,14 @@ def test_killed_a_few_times_the_run_is_the_same(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("genome", {**WITH_VALIDATION, "more": ["--intervals", "tiny.bed"]}),
-        ("shards", {**DECAYED, "data": ("--shards", "0.jsonl", "1.jsonl", "2.jsonl")}),
-    ],
-)
-def test_killed_many_times_the_run_is_the_same(folder, monkeypatch, name, options):
-    monkeypatch.chdir(folder)
-    assert_unmoved_by_kills(folder, 12, 3, name, **options)
+def test_killed_many_times_the_run_is_the_same(folder):
+    intervals = ("--intervals", str(folder / "tiny.bed"))
+    assert_unmoved_by_kills(folder, 12, 3, "many", *intervals, **DECAYED, valid_every=4, num_valid_windows=4)
+
+
+@pytest.mark.slow
+def test_killed_many_times_a_run_over_shards_is_the_same(folder):
+    assert_unmoved_by_kills(folder, 12, 3, "shards", **DECAYED, data=("--shards", *SHARDS))
 
 
 def test_a_truncated_checkpoint_is_passed_over_with_a_warning(folder, whole):
@@ -189,7 +188,7 @@ def test_the_model_is_the_one_of_the_last_checkpoint(whole):
 
 
 def test_shards_are_gone_through_without_a_gap(folder):
-    data = ("--shards", "0.jsonl", "1.jsonl", "2.jsonl")
+    data = ("--shards", *SHARDS)
     expected = trained(arguments(folder, out="stream/run", data=data, num_steps=6))
     command = arguments(folder, out="stream-stopped/run", data=data, num_steps=6, max_seconds=1e-9)
     for _ in range(6):
@@ -257,3 +256,20 @@ def test_letters_that_are_unknown_are_never_masked(folder, monkeypatch):
     assert (ids == vocab.N).any()
     assert (masked[ids == vocab.N] == -100).all()
     assert 0.1 < (masked[ids < vocab.N] != -100).mean() < 0.2
+
+
+def test_two_stages_in_bfloat16_go_on(folder):
+    shape = {
+        "layout": ["m1", ["m1", ["m1"], "m1"], "m1"],
+        "d_model": [16, 16, 32],
+        **{name: [2, 2, 2] for name in ("num_heads", "rotary_dim", "attention_window")},
+        "d_intermediate": [0, 0, 0],
+    }
+    words = [f"--set=model.{key}={json.dumps(value)}" for key, value in shape.items()]
+    options = {"num_steps": 3, "log_every": 2, "tokens_per_chunk": [3, 2], "dtype": "bfloat16"}
+    expected = trained(arguments(folder, *words, out="nested/run", **options))
+    for _ in range(3):
+        stopped = trained(arguments(folder, *words, out="nested-stopped/run", **options, max_seconds=1e-9))
+    assert_same_run(stopped, expected)
+    assert [len(record["cut_share"]) for record in curve(expected)] == [2, 2]
+    assert max(record["letter_loss"] for record in curve(expected)) < 3

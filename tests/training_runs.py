@@ -1,6 +1,6 @@
 """Training runs of a tiny model on made-up bases: in processes of their own, to be killed, and what they leave behind.
 
-The processes are forked from a server that has imported torch, so that each starts in a fraction of a second.
+The processes are forked from a server that has imported torch, so that each starts in half a second.
 """
 
 import json
@@ -14,8 +14,6 @@ from typing import NamedTuple
 
 import torch
 
-import ldarnet.model.cpu_layers
-import ldarnet.model.ssd.compiled  # noqa: F401 - so that the server has them
 from ldarnet.cli import main
 from ldarnet.train import loop
 from ldarnet.train.progress import read_log
@@ -73,7 +71,7 @@ def arguments(folder, *more, out="run", data=("--fasta", "tiny.fa"), **train):
 
 def start(command, output, environment=None, prepare=None):
     """`ldarnet train` in a process on one thread, its words in a file; `prepare` is called there first."""
-    SERVER.set_forkserver_preload([__name__])
+    SERVER.set_forkserver_preload(["tests.training_server"])
     process = SERVER.Process(target=_train, args=(command, output, environment or {}, prepare))
     process.start()
     return process

@@ -231,8 +231,8 @@ def differences(saved: TrainSettings, now: TrainSettings) -> list[str]:
 def check_resume(saved: TrainSettings, step: int, now: TrainSettings) -> list[str]:
     """Notes for the user on what changed; ValueError naming the fields that may not.
 
-    A run may be made longer or shorter (num_steps, with the decay moved) while every step done so far is the same in both
-    schedules: the same warm-up, and no decay yet.
+    A run may be made longer or shorter (num_steps, with the decay moved) while every step done so far is the same in
+    both schedules: the same warm-up, and no decay yet.
     """
     changed = _differences(saved.fingerprint(), now.fingerprint())
     notes = list(_differences(_free_values(saved), _free_values(now)).values())
