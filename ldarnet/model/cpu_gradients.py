@@ -97,6 +97,8 @@ def gated_norm_gradient(
                 along = np.float32(0)
                 for i in range(width):
                     gated[i] = row[i] * gate[i]
+                # A loop that sums and stores is run in another order where its arrays happen to lie close together.
+                for i in range(width):
                     squares += gated[i] * gated[i]
                     along += gated[i] * grad[b, t, i] * weight[direction, i]
                 factor = np.float32(1) / np.sqrt(squares / np.float32(width) + eps)
