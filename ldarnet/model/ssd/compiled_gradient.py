@@ -9,6 +9,9 @@ what the two sweeps have collected instead: with e[t] = decay[t] <g[t], s[t-1]>,
 
 a sum of scalars whose terms nearly cancel. Rounding errors pile up in it, so it starts afresh from a kept state every
 few bases.
+
+No loop here both sums and stores: such a loop runs in another order where its arrays happen to lie close together,
+and a training that is gone on with would differ in its last bits from one that was never stopped.
 """
 
 import numpy as np
@@ -63,11 +66,13 @@ def gradients(
                 _advance(state, np.exp(size * rate), inputs, B[b, t, d], dy[b, t, d, h], collected)
                 total = np.float32(0)
                 for n in range(num_state):
-                    dC[b, t, d, n] += collected[n]
                     total += C[b, t, d, n] * collected[n]
+                for n in range(num_state):
+                    dC[b, t, d, n] += collected[n]
                 readout[t] = total
 
             state[:] = 0
+            decay_after = np.float32(0)
             decay_term = np.float64(0)
             sum_dA = np.float64(0)
             sum_dD = np.float64(0)
@@ -78,19 +83,22 @@ def gradients(
                     inputs[p] = size * x[b, t, d, h, p]
                 collected[:] = 0
                 out = dx[b, t, d, h]
-                _retreat(state, np.exp(size * rate), inputs, B[b, t, d], C[b, t, d], dy[b, t, d, h], collected, out)
+                _retreat(state, decay_after, inputs, B[b, t, d], C[b, t, d], dy[b, t, d, h], collected, out)
+                decay_after = np.exp(size * rate)
                 total = np.float32(0)
                 for n in range(num_state):
-                    dB[b, t, d, n] += collected[n]
                     total += B[b, t, d, n] * collected[n]
+                for n in range(num_state):
+                    dB[b, t, d, n] += collected[n]
                 to_step = np.float32(0)
                 to_skip = np.float32(0)
                 for p in range(dim):
                     to_step += x[b, t, d, h, p] * out[p]
                     to_skip += x[b, t, d, h, p] * dy[b, t, d, h, p]
+                for p in range(dim):
                     out[p] = size * out[p] + D[d, h] * dy[b, t, d, h, p]
                 if step % _KEEP_EVERY == 0:
-                    decay_term = _inner_product(state, kept[step // _KEEP_EVERY])
+                    decay_term = np.float64(decay_after) * _inner_product(state, kept[step // _KEEP_EVERY])
                 else:
                     decay_term += readout[t] - np.float64(total)
                 ddt[b, t, d, h] = np.float32(to_step + decay_term * rate)
@@ -136,32 +144,34 @@ def _retreat(
     collected: np.ndarray,
     to_inputs: np.ndarray,
 ) -> None:
-    """Add a base's own gradient, collect what it gives to B and to the inputs, and move back by its decay."""
+    """Move back by one base (`decay` is that of the base after it), and collect what goes to B and to the inputs."""
     dim, num_state = grad.shape
     paired = dim - dim % 2
     for p in range(0, paired, 2):
         row0, row1 = grad[p], grad[p + 1]
         u0, u1 = inputs[p], inputs[p + 1]
         y0, y1 = dy[p], dy[p + 1]
+        for n in range(num_state):
+            g0 = decay * row0[n] + y0 * C[n]
+            g1 = decay * row1[n] + y1 * C[n]
+            collected[n] += u0 * g0 + u1 * g1
+            row0[n] = g0
+            row1[n] = g1
         a0 = a1 = np.float32(0)
         for n in range(num_state):
-            g0 = row0[n] + y0 * C[n]
-            g1 = row1[n] + y1 * C[n]
-            collected[n] += u0 * g0 + u1 * g1
-            a0 += g0 * B[n]
-            a1 += g1 * B[n]
-            row0[n] = decay * g0
-            row1[n] = decay * g1
+            a0 += row0[n] * B[n]
+            a1 += row1[n] * B[n]
         to_inputs[p] = a0
         to_inputs[p + 1] = a1
     for p in range(paired, dim):
         row, u, y = grad[p], inputs[p], dy[p]
+        for n in range(num_state):
+            g = decay * row[n] + y * C[n]
+            collected[n] += u * g
+            row[n] = g
         a = np.float32(0)
         for n in range(num_state):
-            g = row[n] + y * C[n]
-            collected[n] += u * g
-            a += g * B[n]
-            row[n] = decay * g
+            a += row[n] * B[n]
         to_inputs[p] = a
 
 
