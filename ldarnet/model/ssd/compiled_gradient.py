@@ -7,8 +7,8 @@ what the two sweeps have collected instead: with e[t] = decay[t] <g[t], s[t-1]>,
 
     e[t] = e[t+1] + dy[t].y[t] - <g[t], dt[t] x[t] B[t]> = e[t+1] + C[t].dC[t] - B[t].dB[t],
 
-a sum of scalars whose terms nearly cancel. Rounding errors pile up in it, so it starts afresh from a kept state every
-few bases.
+a sum of scalars whose terms nearly cancel. What a base gives to itself is in both and is left out of both. Rounding
+errors still pile up, so the sum starts afresh from a kept state every few bases.
 
 No loop here both sums and stores: such a loop runs in another order where its arrays happen to lie close together,
 and a training that is gone on with would differ in its last bits from one that was never stopped.
@@ -62,13 +62,16 @@ def gradients(
                 size = dt[b, t, d, h]
                 for p in range(dim):
                     inputs[p] = size * x[b, t, d, h, p]
+                own = np.float32(0)
+                for p in range(dim):
+                    own += inputs[p] * dy[b, t, d, h, p]
                 collected[:] = 0
                 _advance(state, np.exp(size * rate), inputs, B[b, t, d], dy[b, t, d, h], collected)
                 total = np.float32(0)
                 for n in range(num_state):
                     total += C[b, t, d, n] * collected[n]
                 for n in range(num_state):
-                    dC[b, t, d, n] += collected[n]
+                    dC[b, t, d, n] += collected[n] + own * B[b, t, d, n]
                 readout[t] = total
 
             state[:] = 0
@@ -81,6 +84,9 @@ def gradients(
                 size = dt[b, t, d, h]
                 for p in range(dim):
                     inputs[p] = size * x[b, t, d, h, p]
+                own = np.float32(0)
+                for p in range(dim):
+                    own += inputs[p] * dy[b, t, d, h, p]
                 collected[:] = 0
                 out = dx[b, t, d, h]
                 _retreat(state, decay_after, inputs, B[b, t, d], C[b, t, d], dy[b, t, d, h], collected, out)
@@ -89,7 +95,7 @@ def gradients(
                 for n in range(num_state):
                     total += B[b, t, d, n] * collected[n]
                 for n in range(num_state):
-                    dB[b, t, d, n] += collected[n]
+                    dB[b, t, d, n] += collected[n] + own * C[b, t, d, n]
                 to_step = np.float32(0)
                 to_skip = np.float32(0)
                 for p in range(dim):
@@ -112,7 +118,7 @@ def gradients(
 def _advance(
     state: np.ndarray, decay: np.float32, inputs: np.ndarray, B: np.ndarray, dy: np.ndarray, collected: np.ndarray
 ) -> None:
-    """Move the state on by one base, and add dy times it to `collected`; two rows share a pass over B."""
+    """Move the state on by one base, and collect dy times what it held before; two rows share a pass over B."""
     dim, num_state = state.shape
     paired = dim - dim % 2
     for p in range(0, paired, 2):
@@ -120,17 +126,17 @@ def _advance(
         u0, u1 = inputs[p], inputs[p + 1]
         y0, y1 = dy[p], dy[p + 1]
         for n in range(num_state):
-            s0 = decay * row0[n] + u0 * B[n]
-            s1 = decay * row1[n] + u1 * B[n]
+            s0 = decay * row0[n]
+            s1 = decay * row1[n]
             collected[n] += y0 * s0 + y1 * s1
-            row0[n] = s0
-            row1[n] = s1
+            row0[n] = s0 + u0 * B[n]
+            row1[n] = s1 + u1 * B[n]
     for p in range(paired, dim):
         row, u, y = state[p], inputs[p], dy[p]
         for n in range(num_state):
-            s = decay * row[n] + u * B[n]
+            s = decay * row[n]
             collected[n] += y * s
-            row[n] = s
+            row[n] = s + u * B[n]
 
 
 @kernel(inline=True)
@@ -144,7 +150,10 @@ def _retreat(
     collected: np.ndarray,
     to_inputs: np.ndarray,
 ) -> None:
-    """Move back by one base (`decay` is that of the base after it), and collect what goes to B and to the inputs."""
+    """Move back by one base (`decay` is that of the base after it), and collect what goes to B and to the inputs.
+
+    What later bases give goes to `collected`, that and the base's own to `to_inputs`.
+    """
     dim, num_state = grad.shape
     paired = dim - dim % 2
     for p in range(0, paired, 2):
@@ -152,11 +161,11 @@ def _retreat(
         u0, u1 = inputs[p], inputs[p + 1]
         y0, y1 = dy[p], dy[p + 1]
         for n in range(num_state):
-            g0 = decay * row0[n] + y0 * C[n]
-            g1 = decay * row1[n] + y1 * C[n]
+            g0 = decay * row0[n]
+            g1 = decay * row1[n]
             collected[n] += u0 * g0 + u1 * g1
-            row0[n] = g0
-            row1[n] = g1
+            row0[n] = g0 + y0 * C[n]
+            row1[n] = g1 + y1 * C[n]
         a0 = a1 = np.float32(0)
         for n in range(num_state):
             a0 += row0[n] * B[n]
@@ -166,9 +175,9 @@ def _retreat(
     for p in range(paired, dim):
         row, u, y = grad[p], inputs[p], dy[p]
         for n in range(num_state):
-            g = decay * row[n] + y * C[n]
+            g = decay * row[n]
             collected[n] += u * g
-            row[n] = g
+            row[n] = g + y * C[n]
         a = np.float32(0)
         for n in range(num_state):
             a += row[n] * B[n]
