@@ -1,0 +1,1 @@
+"""Charts: tables in, plotly figures out; nothing here imports Streamlit."""

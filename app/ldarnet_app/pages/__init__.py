@@ -1,0 +1,1 @@
+"""Pages: functions of the inputs that draw with Streamlit."""

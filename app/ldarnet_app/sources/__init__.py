@@ -1,0 +1,1 @@
+"""Data: each call opens a file, reads what it was asked for and closes it; nothing here imports Streamlit."""
