@@ -19,6 +19,13 @@ class AnchorOption(StrEnum):
     CENTER = "center"
 
 
+class PoolOption(StrEnum):
+    """--pool"""
+
+    uniform = "uniform"
+    bedtools = "bedtools"
+
+
 class ColumnsOption(StrEnum):
     """--figure-width"""
 
@@ -76,7 +83,13 @@ def align_command(
         Path | None,
         typer.Option(help="Fit the k-mer look-up on this track; default: cross-fitted on --track.", metavar="FILE"),
     ] = None,
+    lookup_track_minus: Annotated[
+        Path | None, typer.Option(help="The same for --track-minus.", metavar="FILE")
+    ] = None,
     lookup_fasta: Annotated[Path | None, typer.Option(help="The genome of --lookup-track.", metavar="FILE")] = None,
+    pool: Annotated[
+        PoolOption, typer.Option(help="Where random and matched controls come from; bedtools = its shuffle.")
+    ] = PoolOption.uniform,
     model: Annotated[
         str | None,
         typer.Option(help="Model for rungs that need new sequences read (the track's own).", metavar="NAME|FILE|ID"),
@@ -123,7 +136,9 @@ def align_command(
             avoid=tuple(avoid or ()),
             repeats=repeats,
             lookup_track=lookup_track,
+            lookup_track_minus=lookup_track_minus,
             lookup_fasta=lookup_fasta,
+            pool=pool.value,
             flank_bp=flank,
             seed=seed,
             force=force,

@@ -1,6 +1,7 @@
 """`ldarnet align` as a whole: a made-up genome whose track has a planted effect at donors and none at acceptors."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from ldarnet import vocab
 from ldarnet.cli import app
 from ldarnet.genome import Contig
 from ldarnet.tracks import open_writer
+from ldarnet_analysis import align_files
 from ldarnet_analysis.panel import PANELS, read_panel
 from ldarnet_analysis.sites import read_sites
 
@@ -128,12 +130,41 @@ def test_names_without_chr_are_resolved(tmp_path):
         (["--sites", "s.bed"], 2, "expected one of --annotation, --sites and --aligned"),
         (["--anchor-index", "3"], 2, "--aligned and --anchor-index go together"),
         (["--lookup-track", "t.bw"], 1, "--lookup-track needs --lookup-fasta"),
+        (["--lookup-track-minus", "t.bw"], 1, "--lookup-track-minus needs --lookup-track"),
+        (["--lookup-track", "t.bw", "--lookup-fasta", "g.fa", "--track-minus", "t.bw"], 1, "expected one for each of"),
+        (["--lookup-track", "t.bw", "--lookup-fasta", "g.fa"], 1, "no such file: t.bw"),
     ],
 )
 def test_bad_requests(tmp_path, arguments, status, message):
     done = run(*make_inputs(tmp_path), "--out", tmp_path / "out", *arguments)
     assert done.exit_code == status
     assert message in " ".join(done.output.replace("│", " ").split())
+
+
+@pytest.mark.skipif(shutil.which("bedtools") is None, reason="bedtools is not installed")
+def test_both_strands_with_lookups_from_elsewhere_and_a_shuffled_pool(tmp_path, monkeypatch):
+    monkeypatch.setattr(align_files, "draw_results", lambda *_: None)  # drawn in other tests
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    for folder, names in ((elsewhere, ("chr3", "chr4")), (here, ("chr1", "chr2"))):
+        folder.mkdir()
+        inputs = make_inputs(folder, names=names)
+        shutil.copy(folder / "track.bw", folder / "minus.bw")
+    panel = tmp_path / "panel.toml"
+    panel.write_text('[[entry]]\nname = "donor"\nkind = "donor"\n')
+    lookups = ["--lookup-track", elsewhere / "track.bw", "--lookup-track-minus", elsewhere / "minus.bw"]
+    choices = ["--panel", panel, "--controls", "random,same-kmer", "--flank", 50, "--lookup-fasta", elsewhere / "g.fa"]
+    pairs = {}
+    for pool in ("uniform", "bedtools"):
+        out = tmp_path / pool
+        done = run(*inputs, "--track-minus", here / "minus.bw", *lookups, *choices, "--pool", pool, "--out", out)
+        assert done.exit_code == 0, done.output
+        pairs[pool] = pd.read_csv(out / "pairs.tsv", sep="\t")
+    record = json.loads((out / "run.json").read_text())
+    assert {strand: each["track"] for strand, each in record["lookup"].items()} == {"+": "track.bw", "-": "minus.bw"}
+    assert record["settings"]["pool"] == "bedtools"
+    random, literal = ({k: v[v["rung"] == rung] for k, v in pairs.items()} for rung in ("random", "same-kmer"))
+    assert len(random["bedtools"]) == NUM_GENES and not random["bedtools"]["cut"].equals(random["uniform"]["cut"])
+    assert literal["bedtools"].reset_index(drop=True).equals(literal["uniform"].reset_index(drop=True))
 
 
 def test_an_annotation_of_another_assembly_is_refused(tmp_path):

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,7 +26,7 @@ from ldarnet_analysis.comparisons import (
     site_profiles,
     untested,
 )
-from ldarnet_analysis.control_rules import RULES, Landmarks
+from ldarnet_analysis.control_rules import DECOY_RUNGS, RULES, Landmarks
 from ldarnet_analysis.controls import PAIR_COLUMNS, Controls, draw_controls
 from ldarnet_analysis.covered_blocks import shared_regions
 from ldarnet_analysis.crossfit import CrossFit, cross_fit
@@ -61,6 +61,8 @@ class Settings:
     flank_bp: int = 200
     design_window_bp: int = 512
     seed: int = 1
+    pool: Literal["uniform", "bedtools"] = "uniform"
+    """Where controls that need not share letters come from; decoys are always found by their letters."""
     force: bool = False
     """Test rungs whose controls are out of balance too."""
     max_designed_sites: int = 500
@@ -195,7 +197,7 @@ class Analysis:
     def _draw(self, entry: PanelEntry, rung: str, sites: pd.DataFrame) -> Controls:
         annotated = [table for table in (self.annotated, self.sites.tss) if table is not None]
         exclude = None
-        pool: Any = "uniform"
+        pool: Any = "uniform" if rung in DECOY_RUNGS else self.settings.pool
         if entry.motif is not None and self.sites.tss is not None:
             first, end = entry.motif.window
             exclude = regions_around(self.sites.tss, first, end)
@@ -354,13 +356,7 @@ class Analysis:
         notes = [*self.sites.notes, *(f"{n} {r}: {note}" for (n, r), d in controls.items() for note in d.notes)]
         record = self.facts | {
             "panel": [entry.provenance() for entry in self.panel],
-            "settings": {
-                "rungs": list(self.settings.rungs),
-                "flank_bp": self.settings.flank_bp,
-                "design_window_bp": self.settings.design_window_bp,
-                "seed": self.settings.seed,
-                "force": self.settings.force,
-            },
+            "settings": asdict(self.settings),
             "notes": notes,
             "seconds": round(seconds, 1),
         }

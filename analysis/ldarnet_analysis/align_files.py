@@ -39,9 +39,12 @@ def align_files(request: AlignRequest, say: Callable[[str], None], run_model: Ru
     """
     if request.lookup_track is not None and request.lookup_fasta is None:
         raise ValueError("--lookup-track needs --lookup-fasta, the genome that it is of")
-    if request.lookup_track is not None and request.track_minus is not None:
-        raise ValueError("--lookup-track is for one track: it cannot stand for --track-minus too")
-    for path in (request.track, request.track_minus, request.fasta, request.annotation, request.sites):
+    if request.lookup_track is not None and (request.lookup_track_minus is None) != (request.track_minus is None):
+        raise ValueError("--lookup-track and --lookup-track-minus: expected one for each of --track and --track-minus")
+    if request.lookup_track is None and request.lookup_track_minus is not None:
+        raise ValueError("--lookup-track-minus needs --lookup-track")
+    inputs = (request.track, request.track_minus, request.fasta, request.annotation, request.sites)
+    for path in (*inputs, request.lookup_track, request.lookup_track_minus, request.lookup_fasta):
         if path is not None and not path.is_file():
             raise ValueError(f"no such file: {path}")
     request.out.mkdir(parents=True, exist_ok=True)
@@ -83,7 +86,12 @@ def _settings(request: AlignRequest) -> Settings:
     # Aligned sequences are short: windows of designs reach as far as the profile, not farther.
     window = {"design_window_bp": 2 * request.flank_bp} if request.aligned else {}
     return Settings(
-        rungs=request.rungs or ALL_RUNGS, flank_bp=request.flank_bp, seed=request.seed, force=request.force, **window
+        rungs=request.rungs or ALL_RUNGS,
+        flank_bp=request.flank_bp,
+        seed=request.seed,
+        pool=request.pool,  # type: ignore[arg-type]
+        force=request.force,
+        **window,
     )
 
 
@@ -148,8 +156,13 @@ def _lookups(request: AlignRequest) -> tuple[KmerLookup, KmerLookup | None] | No
     if request.lookup_track is None:
         return None
     assert request.lookup_fasta is not None, "checked before"
-    with open_genome(request.lookup_fasta) as genome, open_track(request.lookup_track) as track:
-        return KmerLookup.fit(track, genome), None
+    with open_genome(request.lookup_fasta) as genome:
+        with open_track(request.lookup_track) as track:
+            plus = KmerLookup.fit(track, genome)
+        if request.lookup_track_minus is None:
+            return plus, None
+        with open_track(request.lookup_track_minus) as track:
+            return plus, KmerLookup.fit(track, genome)
 
 
 def _facts(request: AlignRequest, genome: Genome, track: Path, fasta: Path) -> dict[str, Any]:
@@ -161,6 +174,7 @@ def _facts(request: AlignRequest, genome: Genome, track: Path, fasta: Path) -> d
         "sites": request.sites,
         "aligned": request.aligned,
         "lookup_track": request.lookup_track,
+        "lookup_track_minus": request.lookup_track_minus,
     }
     facts: dict[str, Any] = {
         "command": list(request.command),

@@ -24,7 +24,9 @@ class AlignRequest:
     avoid: tuple[Path, ...] = ()
     repeats: Path | None = None
     lookup_track: Path | None = None
+    lookup_track_minus: Path | None = None
     lookup_fasta: Path | None = None
+    pool: str = "uniform"
     flank_bp: int = 200
     seed: int = 1
     force: bool = False
