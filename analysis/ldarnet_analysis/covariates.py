@@ -12,6 +12,14 @@ from ldarnet_analysis.positions import CutAxis, Positions, contig_numbers, read_
 COMPOSITION = ("gc", "gc_upstream", "gc_downstream")
 ALL = (*COMPOSITION, "cpg", "repeat_share", "log_tss_distance")
 
+# Counts of G, C and CG side by side in one int64. Differences of their sums are right whatever the sums carried over,
+# for windows of up to 2 million bases.
+_BITS = 21
+_ONE_COUNT = (1 << _BITS) - 1
+_MARKS = np.zeros(vocab.VOCAB_SIZE, dtype=np.int64)
+_MARKS[vocab.G], _MARKS[vocab.C] = 1, 1 << _BITS
+_CPG = 1 << 2 * _BITS
+
 
 class Coverage(NamedTuple):
     """Disjoint half-open runs of bases on the line of all contigs, and how many bases lie before each."""
@@ -72,7 +80,7 @@ def _check_names(names: tuple[str, ...], flank_bp: int, repeats: pd.DataFrame | 
 
 
 def _composition(genome: Genome, positions: Positions, flank_bp: int) -> dict[str, np.ndarray]:
-    num_g, num_c, num_cpg = (np.zeros((len(positions.cut), 2), dtype=np.int64) for _ in range(3))
+    counts = np.empty((len(positions.cut), 3), dtype=np.int64)
     rows_of = np.bincount(positions.contig, minlength=len(genome.contigs))
     # Sorted once, so that a block finds its positions by two look-ups however many blocks there are.
     order = np.lexsort((positions.cut, positions.contig))
@@ -82,18 +90,28 @@ def _composition(genome: Genome, positions: Positions, flank_bp: int) -> dict[st
         low, high = firsts[block.contig], firsts[block.contig + 1]
         mine = slice(*(low + np.searchsorted(cut[low:high], [block.start, block.end])))
         at, rows = cut[mine] - block.read_start, order[mine]
-        edges = np.stack([at - flank_bp, at, at + flank_bp], axis=1)
-        is_g, is_c = block.ids == vocab.G, block.ids == vocab.C
-        # A CG has its first base inside the window, and its second too.
-        for counts, marked, last in ((num_g, is_g, 0), (num_c, is_c, 0), (num_cpg, is_c[:-1] & is_g[1:], 1)):
-            sums = np.concatenate([[0], np.cumsum(marked, dtype=np.int64)])
-            counts[rows] = np.diff(sums[edges - [0, 0, last]], axis=1)
+        sums = _packed_sums(block.ids)
+        low_end, middle, high_end = sums[at - flank_bp], sums[at], sums[at + flank_bp]
+        # A CG counts at its G; one whose C lies before the window is not of it.
+        across = (sums[at - flank_bp + 1] - low_end) & _CPG
+        counts[rows] = np.stack([middle - low_end, high_end - middle, across], axis=1)
+    num_g, num_c = counts[:, :2] & _ONE_COUNT, (counts[:, :2] >> _BITS) & _ONE_COUNT
+    num_cpg = (counts[:, 0] + counts[:, 1] - counts[:, 2]) >> 2 * _BITS
     halves = (num_g + num_c) / flank_bp
     up = np.where(positions.is_minus, halves[:, 1], halves[:, 0])
     down = np.where(positions.is_minus, halves[:, 0], halves[:, 1])
     expected = num_g.sum(axis=1) * num_c.sum(axis=1) / (2 * flank_bp)
-    cpg = np.divide(num_cpg.sum(axis=1), expected, out=np.zeros(len(expected)), where=expected > 0)
+    cpg = np.divide(num_cpg, expected, out=np.zeros(len(expected)), where=expected > 0)
     return {"gc": halves.mean(axis=1), "gc_upstream": up, "gc_downstream": down, "cpg": cpg}
+
+
+def _packed_sums(ids: np.ndarray) -> np.ndarray:
+    """Numbers of G, of C and of the G of a CG before each base and at the end, packed."""
+    marks = _MARKS[ids]
+    marks[1:] += np.where((ids[:-1] == vocab.C) & (ids[1:] == vocab.G), _CPG, 0)
+    sums = np.zeros(len(ids) + 1, dtype=np.int64)
+    np.cumsum(marks, out=sums[1:])
+    return sums
 
 
 def _coverage(regions: pd.DataFrame, axis: CutAxis) -> Coverage:
