@@ -218,6 +218,10 @@ def test_a_motif_test_of_ones_own_decides():
     assert purines_only == made.unmatched["site_id"].tolist()
 
 
+def test_a_class_without_a_motif_keeps_eight_letters():
+    assert local_span(sites_of(num=1).assign(**{"class": "start-codon"})) == (-4, 4)
+
+
 def test_designs_of_several_rungs_share_their_natives():
     sites = sites_of()
     one, two = (design(rung, sites, GENOME, WINDOW_BP, seed=1) for rung in ("planted", "shuffled"))
@@ -279,7 +283,6 @@ def test_nothing_is_written_of_a_design_without_records(tmp_path):
     ("rung", "change", "arguments", "message"),
     [
         ("gc", {}, {}, "expected a rung out of context-swap, planted, ablated, shuffled, got 'gc'"),
-        ("planted", {"class": "TSS"}, {}, "sites of class TSS have no column kmer: give the span"),
         ("planted", {}, {"span": (-31, 5)}, r"beyond the span \(-31, 5\) on both sides, got 61 bases"),
         ("planted", {}, {"span": (5, 5)}, r"beyond the span \(5, 5\)"),
         ("planted", {}, {"k": 0}, "k of 1 or more, got 1 and 0"),

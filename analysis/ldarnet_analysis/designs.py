@@ -64,7 +64,7 @@ def design(
     context-swap: the letters of `span` in the window of a control (`pairs` as draw_controls gives them), read on its
     strand. planted: they stay, and the bases on each side are k-let shuffled. ablated: only they change order, until
     `still_matches` denies the motif (default: GT or AG of a splice site, or the very letters on either strand).
-    shuffled: the whole window is k-let shuffled. `span` is by default LOCAL_SPANS, or the motif in column `kmer`.
+    shuffled: the whole window is k-let shuffled. `span` is by default that of `local_span`.
     Raises ValueError for tables and sizes that cannot work; sites that get no record are listed with the reason.
     """
     if rung not in DESIGNED_RUNGS:
@@ -108,13 +108,8 @@ def design(
 
 
 def local_span(sites: pd.DataFrame) -> Span:
-    """The letters at the anchor that a design keeps or ablates, as a span; ValueError for a class without any."""
-    site_class = only_class(sites)
-    if site_class in LOCAL_SPANS:
-        return LOCAL_SPANS[site_class]
-    if "kmer" in sites.columns:
-        return decoy_span("same-kmer", sites)
-    raise ValueError(f"sites of class {site_class} have no column kmer: give the span of the letters to keep or ablate")
+    """The letters at the anchor that a design keeps or ablates: LOCAL_SPANS, or those that `same-kmer` decoys share."""
+    return LOCAL_SPANS.get(only_class(sites)) or decoy_span("same-kmer", sites)
 
 
 def record_pairs(table: pd.DataFrame) -> pd.DataFrame:
