@@ -232,3 +232,9 @@ def boundary_track(
             for chrom, start, values in runner.run(batch):
                 data[chrom][start : start + values.shape[-1]] = values[0]
         return BoundaryTrack(genome.contigs, data, settings, time.perf_counter() - began)
+
+
+if __name__ == "__main__":  # torchrun --nproc-per-node=2 -m ldarnet.boundaries --fasta x.fa --out probs.bw
+    from ldarnet.cli import boundaries_main
+
+    boundaries_main()

@@ -12,6 +12,7 @@ import typer
 from ldarnet import __version__
 from ldarnet.align_command import align_command
 from ldarnet.console import friendly_errors, say
+from ldarnet.merge_command import merge_command
 from ldarnet.train.command import expand_lists, train_command
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 model_app = typer.Typer(help="Look at model files and convert them.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(model_app, name="model")
+app.command("merge")(merge_command)
 app.command("train")(train_command)
 app.command("align")(align_command)
 
@@ -55,6 +57,11 @@ def _device_name(name: str) -> str:
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
         raise typer.BadParameter(f"expected auto, cpu, cuda, cuda:N or mps, got {name!r}")
     return name
+
+
+def _device_names(names: str) -> str:
+    """One device, or several with commas."""
+    return ",".join(_device_name(name.strip()) for name in names.split(","))
 
 
 DeviceOption = Annotated[str, typer.Option(callback=_device_name, help="auto, cpu, cuda, cuda:1 or mps.")]
@@ -113,13 +120,22 @@ def boundaries(
         ),
     ] = None,
     stage: Annotated[int, typer.Option(min=0, help="Router: 0 cuts bases into chunks, 1 chunks into larger ones.")] = 0,
-    device: DeviceOption = "auto",
+    device: Annotated[
+        str,
+        typer.Option(
+            callback=_device_names, help="auto, cpu, cuda, cuda:1, mps; several, cuda:0,cuda:1, share the work."
+        ),
+    ] = "auto",
     dtype: Annotated[DtypeOption, typer.Option(help="Arithmetic; routers are always float32.")] = DtypeOption.float32,
     batch_tokens: Annotated[
         int | None,
         typer.Option(min=1, help="Bases that go through the model together. [default: by device]", metavar="N"),
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]", metavar="N")] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(help="Only share i of n (i = 1..n) of the work; `ldarnet merge` joins them.", metavar="i/n"),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where a killed run of the same command stopped.")
     ] = False,
@@ -146,7 +162,13 @@ def boundaries(
             param_hint="--window",
         )
     with friendly_errors():
+        from ldarnet.genome import parse_shard
         from ldarnet.write_track import RequestError, TrackRequest, write_track
+
+        try:
+            parsed_shard = parse_shard(shard) if shard else None
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--shard") from None
 
         request = TrackRequest(
             fasta=fasta,
@@ -163,6 +185,7 @@ def boundaries(
             dtype=dtype.value,
             batch_tokens=batch_tokens,
             num_threads=threads,
+            shard=parsed_shard,
             resume=resume,
             decimals=decimals,
             random_weights=random_weights,
@@ -173,11 +196,12 @@ def boundaries(
             summary = write_track(request, say=say)
         except RequestError as error:
             raise typer.BadParameter(str(error)) from None
-    names = ", ".join(str(o) for o in summary.outputs)
-    say(
-        f"{names}: {summary.num_values:,} values on {summary.num_contigs:,} contigs, "
-        f"{summary.bases_per_second:,.0f} bases/s, {summary.seconds:.1f} s"
-    )
+    if summary is not None:  # of several processes one writes and talks
+        names = ", ".join(str(o) for o in summary.outputs)
+        say(
+            f"{names}: {summary.num_values:,} values on {summary.num_contigs:,} contigs, "
+            f"{summary.bases_per_second:,.0f} bases/s, {summary.seconds:.1f} s"
+        )
 
 
 @app.command()
@@ -231,6 +255,7 @@ def demo(
         files = write_demo(out)
         track = out / "probs.bw"
         summary = write_track(TrackRequest(fasta=str(files.fasta), outputs=(track,), command=tuple(sys.argv)), say=say)
+        assert summary is not None, "one process only"
     say(
         f"\n{summary.num_values:,} boundary probabilities ({summary.bases_per_second:,.0f} bases/s):\n"
         f"  genome      {files.fasta}\n  track       {track}\n  genes       {files.gtf}\n  sites       {files.sites}\n"

@@ -5,7 +5,7 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -18,9 +18,9 @@ _BATCH_HEADER = struct.Struct("<QQII")  # batch index, float32 values, channels,
 _CHECKED = _BATCH_HEADER.size - 4
 
 
-def journal_path(out: Path) -> Path:
-    """Where the journal of a run with this first output lies: hidden, beside it."""
-    return out.parent / f".{out.name}.resume"
+def journal_path(out: Path, process: str = "") -> Path:
+    """Where the journal of a run with this first output lies: hidden, beside it; one for each process of several."""
+    return out.parent / f".{out.name}.resume{process}"
 
 
 class Journal:
@@ -78,8 +78,32 @@ class Journal:
 
     def replay(self) -> Iterator[tuple[int, np.ndarray]]:
         """Batches in the order they were added: index, float32 [channels, num_values]."""
-        for index, values, _ in self._batches():
+        for index, values, _ in self._batches(self._first_batch):
             yield index, values
+
+    @classmethod
+    def follow(
+        cls, path: Path, fingerprint: Mapping[str, Any], wait: Callable[[], None]
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """The batches of a journal that another process writes, as they come, without an end.
+
+        `wait` is called while there is none; it raises to give up. Raises ValueError for a journal of other settings.
+        """
+        while not path.exists():
+            wait()
+        with path.open("rb", buffering=0) as file:
+            journal = cls(path, file)
+            while (found := journal._read_fingerprint()) is None:
+                wait()
+            if found != _canonical(fingerprint):
+                raise ValueError(_difference(path, json.loads(found), dict(fingerprint)))
+            position = len(_MAGIC) + _FINGERPRINT_HEADER.size + len(found)
+            while True:
+                journal._end = os.fstat(file.fileno()).st_size
+                for index, values, end in journal._batches(position):
+                    yield index, values
+                    position = end
+                wait()
 
     def remove(self) -> None:
         """Delete the journal: its run is finished."""
@@ -133,12 +157,11 @@ class Journal:
 
     def _scan(self, size: int) -> tuple[int, int]:
         self._end = size
-        ends = [end for _, _, end in self._batches()]
+        ends = [end for _, _, end in self._batches(self._first_batch)]
         return len(ends), ends[-1] if ends else self._first_batch
 
-    def _batches(self) -> Iterator[tuple[int, np.ndarray, int]]:
-        """Index, values and end offset of each batch, up to the first that is not whole."""
-        position = self._first_batch
+    def _batches(self, position: int) -> Iterator[tuple[int, np.ndarray, int]]:
+        """Index, values and end offset of each batch from an offset on, up to the first that is not whole."""
         while self._end - position >= _BATCH_HEADER.size:
             head = self._read(position, _BATCH_HEADER.size)
             index, num_values, num_channels, crc = _BATCH_HEADER.unpack(head)

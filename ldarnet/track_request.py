@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ldarnet.genome import Shard
 from ldarnet.sidecar import sidecar_path
 from ldarnet.tracks import STDOUT, TrackError, check_target, format_of
 from ldarnet.tracks.atomic import check_place
@@ -31,6 +32,8 @@ class TrackRequest:
     dtype: str = "float32"
     batch_tokens: int | None = None
     num_threads: int | None = None
+    shard: Shard | None = None
+    """The share of the batches that is computed; `ldarnet merge` puts the tracks of all shards together."""
     resume: bool = False
     decimals: int = 4
     random_weights: bool = False
@@ -71,6 +74,8 @@ def _check_options(request: TrackRequest) -> None:
     for path in written:
         if written.count(path) > 1:
             raise RequestError(f"--out: {path.name} would be written twice; give every output a name of its own")
+    if request.shard and any(format_of(request.format or out) == "bed" for out in request.outputs):
+        raise RequestError("--shard: chunks reach across shards; write a .bw of each and let merge write the .bed")
     if request.deviation_out and request.strand != "both-mean":
         raise RequestError(f"--deviation-out needs --strand both-mean, got --strand {request.strand}")
 

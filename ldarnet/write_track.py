@@ -2,37 +2,35 @@
 
 import hashlib
 import json
+import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
 from ldarnet import __version__
-from ldarnet.boundaries import (
-    BatchRunner,
-    RegionFilter,
-    Stretch,
-    TrackSettings,
-    default_settings,
-    planned_batches,
-)
+from ldarnet.boundaries import Stretch, TrackSettings, default_settings
 from ldarnet.census import Census, take_census
 from ldarnet.checkpoint import load_model
 from ldarnet.devices import pick_device
-from ldarnet.genome import Batch, Genome, Interval, Regions, open_genome, parse_regions
+from ldarnet.genome import Genome, Regions, Shard, open_genome, parse_regions
 from ldarnet.journal import Journal, journal_path
 from ldarnet.model import LDARNet
+from ldarnet.processes import Others, Process, num_threads_of, this_process, wait_for_all
+from ldarnet.shards import Covered
 from ldarnet.sidecar import contig_record, versions, without_value, write_sidecar
 from ldarnet.track_outputs import TrackOutputs
 from ldarnet.track_request import RequestError, TrackRequest, check_request
+from ldarnet.track_run import TrackRun
 from ldarnet.tracks import STDOUT
 
 __all__ = ["RequestError", "TrackRequest", "TrackSummary", "default_batch_tokens", "write_track"]
@@ -56,89 +54,128 @@ class TrackSummary:
     num_resumed_batches: int = 0
 
 
-def write_track(request: TrackRequest, *, say: Say) -> TrackSummary:
+def write_track(request: TrackRequest, *, say: Say) -> TrackSummary | None:
     """Write the boundary track of a FASTA to every output, each with a sidecar `<out>.json`.
 
     `say` receives sentences for the user. Raises RequestError, GenomeError, TrackError, CheckpointError, ValueError
-    or OSError; then no half-written file is left, and what was computed stays in a journal for `resume`.
+    or OSError; then no half-written file is left, and what was computed stays in a journal for `resume`. Of several
+    processes that torchrun started, the first writes and the others return None.
     """
     started = datetime.now(UTC)
     check_request(request)
-    device = pick_device(request.device)
-    _set_threads(request.num_threads)
+    process = this_process(request)
+    if process.number > 1:
+        compute_share(request, process)
+        return None
     with ExitStack() as stack:
-        genome = stack.enter_context(open_genome(request.fasta))
-        for note in genome.notes:
-            say(note)
-        regions = _regions(request, genome, say)
-        intervals = regions.intervals if regions else None
-        census = take_census(genome, intervals)
-        if census.num_iupac_bp:
-            say(f"{genome.name}: {census.num_iupac_bp:,} IUPAC codes are read as N")
-        model = load_model(request.model, device=device, random_weights=request.random_weights)
-        settings = _settings(request, model, device)
-        run = _Run(model, genome, settings, intervals)
-        say(_announcement(genome, census, model, settings, device))
-
-        fingerprint = _fingerprint(model, settings, device, census, regions)
-        journal = stack.enter_context(_kept_journal(request, fingerprint, say))
+        job = stack.enter_context(_job(request, process, say))
+        say(_announcement(job))
+        others = stack.enter_context(Others())
+        journal = stack.enter_context(_kept_journal(request, process, job.fingerprint(process.share), say))
+        outputs = stack.enter_context(TrackOutputs(request, job.genome))
         num_resumed = journal.num_batches if journal else 0
-        outputs = stack.enter_context(TrackOutputs(request, genome))
+        if process.count > 1 and not process.by_torchrun:
+            others.start(request, process, compute_share)
+        wait_for_all(process)
+        run = job.run(process.share)
         began = time.perf_counter()
-        for stretch in _with_progress(run.stretches(journal), census, request):
+        covered = Covered()
+        values = chain(run.stretches(journal), *_values_of_others(request, job, run, process, others))
+        for stretch in _with_progress(values, job.census, request):
             outputs.write(stretch)
+            covered.add(stretch)
         seconds = time.perf_counter() - began
         num_values = outputs.num_values
-        if settings.stage == 0:
-            assert num_values == census.num_possible, f"{num_values} values for {census.num_possible} bases"
+        if request.shard is None and job.settings.stage == 0:
+            possible = job.census.num_possible
+            assert num_values == possible, f"{num_values} values for {possible} bases"
         outputs.commit()
-        speed = run.num_computed_bases / max(seconds, 1e-9)
+        num_computed = run.num_computed_bases if process.count == 1 else covered.num_bases
         summary = TrackSummary(
-            request.outputs, census.num_contigs, census.num_bases, num_values, seconds, speed, num_resumed
+            outputs=request.outputs,
+            num_contigs=len(covered.spans),
+            num_bases=covered.num_bases,
+            num_values=num_values,
+            seconds=seconds,
+            bases_per_second=num_computed / max(seconds, 1e-9),
+            num_resumed_batches=num_resumed,
         )
-        record = _sidecar(request, genome, model, settings, device, census, regions, summary, started)
+        record = _sidecar(request, process, job, summary, started)
+        record |= covered.record(request.shard, job.census, num_values)
         for out in request.all_outputs:
             if out != STDOUT:
                 write_sidecar(out, record)
         return summary
 
 
-class _Run:
-    """Stretches in the order of the genome, from a journal as far as it goes, then from the model."""
-
-    def __init__(
-        self, model: LDARNet, genome: Genome, settings: TrackSettings, regions: Sequence[Interval] | None
-    ) -> None:
-        self._runner = BatchRunner(model, genome, settings)
-        self._batches = planned_batches(genome, settings, regions)
-        self._filter = RegionFilter(regions)
-        self.num_computed_bases = 0
-
-    def stretches(self, journal: Journal | None) -> Iterator[Stretch]:
-        """Every value asked for, once."""
-        done = journal.replay() if journal and journal.is_resumed else iter(())
-        num_left = journal.num_batches if journal else 0
-        for batch in self._batches:
-            if num_left:
-                index, values = next(done)
-                assert index == batch.index, f"journal holds batch {index} where {batch.index} comes next"
-                stretches = _divide(batch, values)
-                num_left -= 1
-            else:
-                stretches = self._runner.run(batch)
-                values = np.concatenate([s.values for s in stretches], axis=1)
-                self.num_computed_bases += values.shape[1]
-                if journal:
-                    journal.append(batch.index, values)
-            for stretch in stretches:
-                yield from self._filter.parts(stretch)
+def compute_share(request: TrackRequest, process: Process) -> None:
+    """Compute the share of a process that is not the first: its batches go into its journal, and nowhere else."""
+    with ExitStack() as stack:
+        job = stack.enter_context(_job(request, process, _silent))
+        journal = stack.enter_context(_kept_journal(request, process, job.fingerprint(process.share), _silent))
+        wait_for_all(process)
+        for _ in job.run(process.share).stretches(journal):
+            process.check_parent()
 
 
-def _divide(batch: Batch, values: np.ndarray) -> list[Stretch]:
-    """The stretches of a batch, from its values in one piece."""
-    sizes = [w.core_end - w.core_start for w in batch.windows]
-    pieces = np.split(values, np.cumsum(sizes)[:-1], axis=1)
-    return [Stretch(w.chrom, w.core_start, piece) for w, piece in zip(batch.windows, pieces, strict=True)]
+@dataclass(frozen=True)
+class _Job:
+    """What every process of a run has to know: the files, and all that decides the values."""
+
+    request: TrackRequest
+    genome: Genome
+    census: Census
+    regions: Regions | None
+    model: LDARNet
+    settings: TrackSettings
+    device: torch.device
+
+    def run(self, shard: Shard | None) -> TrackRun:
+        return TrackRun(self.model, self.genome, self.settings, self.regions and self.regions.intervals, shard)
+
+    def fingerprint(self, shard: Shard | None) -> dict[str, Any]:
+        assert self.model.provenance is not None
+        contigs = [[c.name, c.length_bp, c.md5] for c in self.census.contigs]
+        return {
+            "ldarnet": __version__,
+            "model": self.model.provenance.sha256,
+            "fasta": _sha256(contigs),
+            "regions": self.regions and _sha256([list(r) for r in self.regions.intervals]),
+            "device": self.device.type,  # another kind of device rounds differently
+            "shard": shard and str(shard),
+            **asdict(self.settings),
+        }
+
+
+@contextmanager
+def _job(request: TrackRequest, process: Process, say: Say) -> Iterator[_Job]:
+    device = pick_device(process.device)
+    if (num_threads := num_threads_of(process, request.num_threads)) is not None:
+        torch.set_num_threads(num_threads)  # the compiled kernels follow it
+    with open_genome(request.fasta) as genome:
+        for note in genome.notes:
+            say(note)
+        regions = _regions(request, genome, say)
+        census = take_census(genome, regions.intervals if regions else None)
+        if census.num_iupac_bp:
+            say(f"{genome.name}: {census.num_iupac_bp:,} IUPAC codes are read as N")
+        model = load_model(request.model, device=device, random_weights=request.random_weights)
+        yield _Job(request, genome, census, regions, model, _settings(request, model, device), device)
+
+
+def _values_of_others(
+    request: TrackRequest, job: _Job, run: TrackRun, process: Process, others: Others
+) -> Iterator[Iterator[Stretch]]:
+    for number in range(2, process.count + 1):
+        other = process.numbered(number)
+        assert other.share is not None, "several processes share a run"
+        path = journal_path(request.outputs[0], other.journal_suffix)
+        records = Journal.follow(path, job.fingerprint(other.share), partial(others.wait, number))
+        yield run.followed(other.share, records)
+
+
+def _silent(message: str) -> None:
+    """The first process has said it."""
 
 
 def _with_progress(stretches: Iterable[Stretch], census: Census, request: TrackRequest) -> Iterator[Stretch]:
@@ -151,14 +188,25 @@ def _with_progress(stretches: Iterable[Stretch], census: Census, request: TrackR
 
 
 @contextmanager
-def _kept_journal(request: TrackRequest, fingerprint: dict[str, Any], say: Say) -> Iterator[Journal | None]:
-    """The journal of the first output, removed on success; a failure gets a note that says how to go on."""
+def _kept_journal(
+    request: TrackRequest, process: Process, fingerprint: dict[str, Any], say: Say
+) -> Iterator[Journal | None]:
+    """The journal of the first output; a failure gets a note that says how to go on.
+
+    On success the first process removes it, and those of the others.
+    """
     first = request.outputs[0]
     if first == STDOUT:
         yield None
         return
-    path = journal_path(first)
+    path = journal_path(first, process.journal_suffix)
     was_there = path.exists()
+    if request.resume and not was_there and (found := _journals(first)):
+        names = ", ".join(each.name for each in found)
+        raise ValueError(
+            f"{first}: the unfinished run there had another number of processes ({names}); resume with as many, "
+            "or start over without --resume"
+        )
     with Journal.open(path, fingerprint, resume=request.resume) as journal:
         if journal.is_resumed:
             say(f"{first}: going on after {journal.num_batches:,} finished batches")
@@ -177,12 +225,17 @@ def _kept_journal(request: TrackRequest, fingerprint: dict[str, Any], say: Say) 
             else:
                 journal.remove()
             raise
-        journal.remove()
+        if process.number == 1:
+            journal.remove()
+            for other in _journals(first):
+                other.unlink(missing_ok=True)
 
 
-def _set_threads(num_threads: int | None) -> None:
-    if num_threads is not None:
-        torch.set_num_threads(num_threads)  # the compiled kernels follow it
+def _journals(out: Path) -> list[Path]:
+    """All journals of an output, whatever number of processes they are of."""
+    name = journal_path(out).name
+    pattern = re.compile(re.escape(name) + r"(\.\d+-of-\d+)?")
+    return sorted(path for path in out.parent.iterdir() if pattern.fullmatch(path.name))
 
 
 def _regions(request: TrackRequest, genome: Genome, say: Say) -> Regions | None:
@@ -213,55 +266,42 @@ def default_batch_tokens(device: torch.device) -> int:
     return 4096 if device.type == "cpu" else 262_144
 
 
-def _announcement(genome: Genome, census: Census, model: LDARNet, settings: TrackSettings, device: torch.device) -> str:
+def _announcement(job: _Job) -> str:
+    model, census, settings = job.model, job.census, job.settings
     assert model.provenance is not None
+    device = job.request.device if "," in job.request.device else job.device
+    name = model.provenance.name
     return (
-        f"{genome.name}: {census.num_contigs:,} contigs, {census.num_bases:,} bases; model {model.provenance.name}, "
+        f"{job.genome.name}: {census.num_contigs:,} contigs, {census.num_bases:,} bases; model {name}, "
         f"strand {settings.strand}, window {settings.window_bp}, halo {settings.halo_bp}, {settings.dtype} on {device}"
     )
 
 
-def _fingerprint(
-    model: LDARNet, settings: TrackSettings, device: torch.device, census: Census, regions: Regions | None
-) -> dict[str, Any]:
-    assert model.provenance is not None
-    contigs = [[c.name, c.length_bp, c.md5] for c in census.contigs]
-    return {
-        "ldarnet": __version__,
-        "model": model.provenance.sha256,
-        "fasta": hashlib.sha256(json.dumps(contigs).encode()).hexdigest(),
-        "regions": regions and hashlib.sha256(json.dumps([list(r) for r in regions.intervals]).encode()).hexdigest(),
-        "device": device.type,  # another kind of device rounds differently
-        **asdict(settings),
-    }
+def _sha256(facts: list[list[Any]]) -> str:
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def _sidecar(
-    request: TrackRequest,
-    genome: Genome,
-    model: LDARNet,
-    settings: TrackSettings,
-    device: torch.device,
-    census: Census,
-    regions: Regions | None,
-    summary: TrackSummary,
-    started: datetime,
+    request: TrackRequest, process: Process, job: _Job, summary: TrackSummary, started: datetime
 ) -> dict[str, Any]:
-    assert model.provenance is not None
+    assert job.model.provenance is not None
+    regions = job.regions.intervals if job.regions else None
+    device = request.device if "," in request.device else str(job.device)
     return {
         "command": list(request.command),
         "started": started.isoformat(timespec="seconds"),
         "versions": versions(),
-        "model": asdict(model.provenance),
-        "fasta": {"name": genome.name, "contigs": contig_record(census)},
-        "regions": [f"{r.chrom}:{r.start}-{r.end}" for r in regions.intervals] if regions else None,
-        "settings": {**asdict(settings), "device": str(device), "padding": model.padding},
+        "model": asdict(job.model.provenance),
+        "fasta": {"name": job.genome.name, "contigs": contig_record(job.census)},
+        "regions": [f"{r.chrom}:{r.start}-{r.end}" for r in regions] if regions else None,
+        "settings": {**asdict(job.settings), "device": device, "padding": job.model.padding},
+        "processes": process.count,
         "outputs": [str(out) for out in summary.outputs],
         "deviation_output": request.deviation_out and str(request.deviation_out),
         "bases": summary.num_bases,
         "values": summary.num_values,
-        "without_value": without_value(census, summary.num_values),
-        "notes": list(genome.notes),
+        "without_value": without_value(job.census, summary.num_values),
+        "notes": list(job.genome.notes),
         "batches_from_an_earlier_run": summary.num_resumed_batches,
         "seconds": round(summary.seconds, 3),
         "bases_per_second": round(summary.bases_per_second),

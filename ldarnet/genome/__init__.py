@@ -6,7 +6,16 @@ from ldarnet.genome.genome import Genome
 from ldarnet.genome.intervals import Contig, Interval, reverse_cut
 from ldarnet.genome.regions import Regions, merge_intervals, parse_regions
 from ldarnet.genome.survey import ContigSurvey
-from ldarnet.genome.windows import Batch, Window, plan_batches, plan_windows, select_batches
+from ldarnet.genome.windows import (
+    Batch,
+    Shard,
+    Window,
+    parse_shard,
+    plan_batches,
+    plan_windows,
+    select_batches,
+    shard_batches,
+)
 
 __all__ = [
     "Batch",
@@ -16,12 +25,15 @@ __all__ = [
     "GenomeError",
     "Interval",
     "Regions",
+    "Shard",
     "Window",
     "merge_intervals",
     "open_genome",
     "parse_regions",
+    "parse_shard",
     "plan_batches",
     "plan_windows",
     "reverse_cut",
     "select_batches",
+    "shard_batches",
 ]

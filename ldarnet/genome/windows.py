@@ -1,8 +1,9 @@
 """The plan of windows: which stretch of context each reported base is read in, fixed by the FASTA alone."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 from ldarnet.genome.intervals import Contig, Interval
@@ -25,6 +26,37 @@ class Batch:
 
     index: int
     windows: tuple[Window, ...]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of `count` about equal, consecutive runs of the batches of a plan; `number` counts from 1."""
+
+    number: int
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+
+def parse_shard(text: str) -> Shard:
+    """`2/8`: the second of eight. Raises ValueError for anything else."""
+    number, separator, count = text.partition("/")
+    if not (separator and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise ValueError(f"--shard: expected i/n with i from 1 to n, such as 2/8, got {text!r}")
+    return Shard(int(number), int(count))
+
+
+def shard_batches(plan: Callable[[], Iterable[Batch]], shard: Shard) -> Iterator[Batch]:
+    """The batches of one shard, whole and unchanged; `plan` is called twice, and each time gives all of them.
+
+    Raises ValueError where there are fewer batches than shards, so that no shard is empty.
+    """
+    total = sum(1 for _ in plan())
+    if total < shard.count:
+        raise ValueError(f"--shard {shard}: there are {total} batches to share out, use at most {total} shards")
+    first, last = (total * n // shard.count for n in (shard.number - 1, shard.number))
+    return islice(iter(plan()), first, last)
 
 
 def plan_windows(contig: Contig, window_bp: int, halo_bp: int) -> Iterator[Window]:
