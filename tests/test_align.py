@@ -207,6 +207,7 @@ def test_panels_name_their_classes():
         ('[[entry]]\nname = "x"\niupac = "TATAWA"', "window: expected two whole numbers"),
         ('[[entry]]\nname = "x"\nmatrix = "MA1"\nwindow = [0, 9]', "no matrix 'MA1'; there are none"),
         ('[[entry]]\nname = "x"\nkind = "donor"\n[[entry]]\nname = "x"\nkind = "TSS"', "every name once, got x"),
+        ('[[entry]]\nname = "a b"\nkind = "donor"\n[[entry]]\nname = "a/b"\nkind = "TSS"', "files called a_b"),
     ],
 )
 def test_broken_panels_say_where(tmp_path, text, message):

@@ -46,6 +46,7 @@ from ldarnet_analysis.primary import fill_q, tests_table
 from ldarnet_analysis.profiles import check_same_assembly
 from ldarnet_analysis.promoters import outside_windows
 from ldarnet_analysis.residual import write_residual
+from ldarnet_analysis.result_tables import file_name
 
 POSITION_RUNGS = tuple(RULES)
 ALL_RUNGS = (*POSITION_RUNGS, *DESIGNED_RUNGS)
@@ -308,7 +309,7 @@ class Analysis:
         provenance = {"class": entry.name, "rung": rung, "track": self.track.name}
         for signal, matrix in matrices.items():
             end = "" if signal == "raw" else f".{signal}"
-            path = folder / f"{_file_name(entry.name)}.{rung}{end}.npz"
+            path = folder / f"{file_name(entry.name)}.{rung}{end}.npz"
             save_matrix(path, matrix, offsets, ids.to_numpy(), provenance | {"signal": signal})
 
     def _in_order(self, findings: Findings) -> list[Any]:
@@ -361,10 +362,6 @@ class Analysis:
             "seconds": round(seconds, 1),
         }
         _write(self.out / "run.json", json.dumps(record, indent=2, default=str) + "\n")
-
-
-def _file_name(site_class: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in site_class)
 
 
 def _write(path: Path, text: str) -> None:

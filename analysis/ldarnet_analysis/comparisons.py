@@ -11,7 +11,7 @@ from ldarnet_analysis.odds import odds_ratio
 from ldarnet_analysis.panel import PanelEntry
 from ldarnet_analysis.permutation import max_t
 from ldarnet_analysis.primary import TestRow, primary_test
-from ldarnet_analysis.profiles import Values, has_cut, profile_matrix
+from ldarnet_analysis.profiles import Values, hard_cuts, has_cut, profile_matrix
 from ldarnet_analysis.style import SITES
 
 PROFILE_COLUMNS = ["class", "rung", "signal", "offset", "mean", "lo", "hi", "n_sites", "n_loci"]
@@ -83,7 +83,7 @@ def compare(
         _add_max_t(findings, (entry.name, rung, signal), site_matrix, controls, offsets, loci, seed)
         if signal == "raw":
             findings.profiles.append(
-                profile(entry.name, rung, "cut-rate", hard(control_matrix), offsets, control_loci, seed=seed)
+                profile(entry.name, rung, "cut-rate", hard_cuts(control_matrix), offsets, control_loci, seed=seed)
             )
             _add_cut_rate(findings, entry, rung, site_matrix, controls, offsets, loci, unbalanced, seed)
 
@@ -111,7 +111,8 @@ def site_profiles(
     for signal, matrix in matrices.items():
         findings.profiles.append(profile(entry.name, SITES, signal, matrix, offsets, loci, seed=seed))
         if signal == "raw":
-            findings.profiles.append(profile(entry.name, SITES, "cut-rate", hard(matrix), offsets, loci, seed=seed))
+            rate = profile(entry.name, SITES, "cut-rate", hard_cuts(matrix), offsets, loci, seed=seed)
+            findings.profiles.append(rate)
 
 
 def window_means(values: np.ndarray, offsets: np.ndarray, window: tuple[int, int]) -> np.ndarray:
@@ -123,11 +124,6 @@ def window_means(values: np.ndarray, offsets: np.ndarray, window: tuple[int, int
     num = np.count_nonzero(~np.isnan(chosen), axis=-1)
     enough = num >= MIN_VALUE_SHARE * inside.sum()
     return np.asarray(np.nansum(chosen, axis=-1) / np.where(enough, num, np.nan))
-
-
-def hard(matrix: np.ndarray) -> np.ndarray:
-    """1 where the value is above 0.5, 0 elsewhere, NaN where there is none."""
-    return np.where(np.isnan(matrix), np.nan, matrix > 0.5).astype(np.float32)
 
 
 def _by_site(matrix: np.ndarray, pair_rows: np.ndarray, num_sites: int) -> np.ndarray:

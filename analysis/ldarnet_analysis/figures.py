@@ -127,17 +127,20 @@ def overview_figure(results: Results, name: str, preset: Preset = ONE_COLUMN) ->
 
 
 def write_figures(results: Results, preset: Preset = ONE_COLUMN) -> list[Path]:
-    """Write every figure as PDF, SVG and PNG into `figures/` of the results; returns their paths."""
+    """Write every figure as PDF, SVG and PNG into `figures/` of the results; returns their paths.
+
+    Raises ValueError for classes whose names would be the same name of a file.
+    """
+    stems: dict[str, str] = {}
+    for cls in results.classes:
+        if (other := stems.setdefault(file_name(cls), cls)) != cls:
+            raise ValueError(f"classes {other!r} and {cls!r} would both be written to files called {file_name(cls)}")
     folder = results.folder / "figures"
     folder.mkdir(exist_ok=True)
     paths = []
     for name in OVERVIEW_FIGURES:
         paths += _save(overview_figure(results, name, preset), folder / name, name, results)
-    taken: dict[str, str] = {}
-    for cls in results.classes:
-        stem = file_name(cls)
-        if taken.setdefault(stem, cls) != cls:
-            raise ValueError(f"classes {taken[stem]!r} and {cls!r} would both be written to files called {stem}")
+    for stem, cls in stems.items():
         for name in CLASS_FIGURES:
             figure = class_figure(results, cls, name, preset)
             paths += _save(figure, folder / f"{stem}.{name}", f"{cls} {name}", results)

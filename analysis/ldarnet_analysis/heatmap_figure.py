@@ -10,10 +10,12 @@ from ldarnet_analysis.heatmaps import order_by_mean
 from ldarnet_analysis.profiles import summarise
 from ldarnet_analysis.style import BLACK, GREY, ONE_COLUMN, PALE, SIGNALS, Preset, figure_style, new_figure
 
-MAX_LINES = 400
+MAX_LINES = 250
 """More sites than this are drawn as the means of neighbours in the order shown."""
 OFFSET_LABEL = "Offset from the site's cut (bp)"
 
+_NUM_COLOURS = 64
+"""Steps of the colour scale: finer ones are not seen, and make files three times as large."""
 _COLOUR_MAPS = {"raw": "viridis", "cut-rate": "viridis", "residual": "PuOr_r"}
 _SORT_REACH_BP = 5
 
@@ -35,7 +37,7 @@ def draw_heatmap(matrix: np.ndarray, offsets: np.ndarray, ax: Axes, *, signal: s
         lines,
         aspect="auto",
         interpolation="nearest",
-        cmap=colormaps[_COLOUR_MAPS[signal]].with_extremes(bad=PALE),
+        cmap=colormaps[_COLOUR_MAPS[signal]].resampled(_NUM_COLOURS).with_extremes(bad=PALE),
         vmin=low,
         vmax=high,
         extent=(offsets[0] - 0.5, offsets[-1] + 0.5, len(matrix), 0),

@@ -2,8 +2,14 @@
 
 import base64
 import html
+import re
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
+from urllib.parse import quote
+
+_SAFE_IN_URI = " !'()*,/:;=@.-_"
+_SHORT_CHARS = 20
+"""Texts up to this length are not broken into lines."""
 
 
 class Cell(NamedTuple):
@@ -30,8 +36,10 @@ def bullets(sentences: Iterable[str]) -> str:
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str | Cell]], caption: str) -> str:
     """A table that sorts by a click on a heading; numbers (cells with a sort value) are set to the right."""
-    head = "".join(f'<th scope="col"><button type="button">{text(each)}</button></th>' for each in headings)
-    body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows)
+    shown = list(rows)
+    is_number = [isinstance(cell, Cell) for cell in shown[0]] if shown else [False] * len(headings)
+    head = "".join(map(_heading, headings, is_number))
+    body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in shown)
     caption = f"<caption>{text(caption)}</caption>"
     return f'<div class="scroll"><table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
@@ -44,14 +52,23 @@ def facts_table(facts: Iterable[tuple[str, str]]) -> str:
 
 def image(content: bytes, kind: Literal["svg", "png"], alt: str, caption: str, css_class: str) -> str:
     """A figure inside the page: as an image, so that nothing in it can act on the page."""
-    mime = {"svg": "image/svg+xml", "png": "image/png"}[kind]
-    picture = f'<img alt="{text(alt)}" src="data:{mime};base64,{base64.b64encode(content).decode()}">'
+    if kind == "svg":
+        # most of an SVG may stand as it is, which is a quarter shorter than base64
+        source = f"image/svg+xml,{quote(content, safe=_SAFE_IN_URI)}"
+    else:
+        source = f"image/png;base64,{base64.b64encode(content).decode()}"
+    picture = f'<img alt="{text(alt)}" src="data:{source}">'
     return f'<figure class="{text(css_class)}">{picture}<figcaption>{text(caption)}</figcaption></figure>'
 
 
 def section(heading: str, parts: Iterable[str], identifier: str) -> str:
     """A section with its heading; `identifier` is the target of links."""
     return f'<section id="{text(identifier)}"><h2>{text(heading)}</h2>{"".join(parts)}</section>'
+
+
+def section_headings(page: str) -> list[tuple[str, str]]:
+    """Identifier and heading (as HTML) of every `section` on a page, in its order."""
+    return re.findall('<section id="([^"]*)"><h2>(.*?)</h2>', page)
 
 
 def side_by_side(parts: Iterable[str]) -> str:
@@ -64,9 +81,15 @@ def folded(heading: str, content: str) -> str:
     return f"<details><summary>{text(heading)}</summary>{content}</details>"
 
 
+def _heading(name: str, is_number: bool) -> str:
+    css_class = ' class="number"' if is_number else ""
+    return f'<th scope="col"{css_class}><button type="button">{text(name)}</button></th>'
+
+
 def _cell(cell: str | Cell) -> str:
     if isinstance(cell, str):
-        return f"<td>{text(cell)}</td>"
+        css_class = ' class="short"' if len(cell) <= _SHORT_CHARS else ""
+        return f"<td{css_class}>{text(cell)}</td>"
     # NaN sorts as nothing, which the script puts last
     key = "" if cell.sort is None or cell.sort != cell.sort else f"{cell.sort:.9g}"
     return f'<td class="number" data-sort="{key}">{text(cell.shown)}</td>'

@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 
 from ldarnet import vocab
 from ldarnet.genome import Genome
-from ldarnet_analysis.positions import positions_of, sense_bases
+from ldarnet_analysis.flanks import bases_around
+from ldarnet_analysis.positions import positions_of
 from ldarnet_analysis.style import BASE_COLOURS, FONT, small_size
 
 BASES = "ACGT"
@@ -37,15 +38,9 @@ def count_bases(ids: np.ndarray, offsets: np.ndarray) -> pd.DataFrame:
 
 def count_site_bases(genome: Genome, sites: pd.DataFrame, offsets: np.ndarray) -> pd.DataFrame:
     """As `count_bases`, of the sequence around sites in the direction of their strand; beyond a contig there is N."""
-    low, high = int(np.min(offsets)), int(np.max(offsets)) + 1
+    low, high = min(int(np.min(offsets)), 0), max(int(np.max(offsets)) + 1, 0)
     positions_of(sites, genome.contigs)
-    length_of = dict(genome.contigs)
-    ids = np.full((len(sites), high - low), vocab.N, dtype=np.uint8)
-    for row, (chrom, cut, strand) in enumerate(sites[["chrom", "cut", "strand"]].itertuples(index=False)):
-        room = (cut, length_of[chrom] - cut) if strand == "+" else (length_of[chrom] - cut, cut)
-        before, after = min(-low, room[0]), min(high, room[1])
-        if before + after > 0:
-            ids[row, -low - before : after - low] = sense_bases(genome, chrom, cut, strand, before, after)
+    ids = bases_around(genome, sites, -low, high)
     return count_bases(ids[:, np.asarray(offsets) - low], offsets)
 
 

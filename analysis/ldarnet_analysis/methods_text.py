@@ -1,6 +1,7 @@
 """The methods of an analysis as a paragraph for a paper, its numbers filled in; only what was done is claimed."""
 
 import shlex
+from pathlib import PurePath
 from typing import Any
 
 from ldarnet_analysis.balance import MAX_SMD
@@ -10,6 +11,12 @@ from ldarnet_analysis.primary import PRIMARY_FAMILY
 from ldarnet_analysis.result_tables import Results
 from ldarnet_analysis.style import LOOKS, RUNGS, SITES, signed
 from ldarnet_analysis.verdicts import primary_rows
+
+_STRANDS = {
+    "both-mean": "the mean of both strands",
+    "+": "of the + strand alone",
+    "-": "of the − strand alone",
+}
 
 
 def methods_paragraphs(results: Results) -> list[str]:
@@ -35,7 +42,33 @@ def citation_lines(results: Results) -> list[str]:
 def command_text(results: Results) -> str:
     """The command that made the analysis, as it could be typed; empty if not recorded."""
     command = results.run.get("command", "")
-    return shlex.join(map(str, command)) if isinstance(command, list) else str(command)
+    if not isinstance(command, list):
+        return str(command)
+    # where the program lies on the machine that ran it says nothing to a reader
+    return shlex.join([PurePath(str(command[0])).name, *map(str, command[1:])]) if command else ""
+
+
+def tracks_text(results: Results) -> str:
+    """Which tracks were read, and which of them for the sites on which strand."""
+    names = {name: _input_name(results, name) for name in ("track", "track_minus")}
+    if not names["track"]:
+        return "Which tracks were read is not recorded."
+    if names["track_minus"]:
+        return f"Sites on + read {names['track']}, sites on − read {names['track_minus']}."
+    strand = _STRANDS.get(str(_sidecar_settings(results).get("strand")), "strand not recorded")
+    return f"Sites on both strands read {names['track']} ({strand})."
+
+
+def _input_name(results: Results, name: str) -> str:
+    inputs = results.run.get("inputs")
+    entry = inputs.get(name) if isinstance(inputs, dict) else None
+    return str(entry.get("name", "")) if isinstance(entry, dict) else ""
+
+
+def _sidecar_settings(results: Results) -> dict[str, Any]:
+    sidecar = results.run.get("track_sidecar")
+    settings = sidecar.get("settings") if isinstance(sidecar, dict) else None
+    return settings if isinstance(settings, dict) else {}
 
 
 def _sites(results: Results) -> str:
@@ -47,8 +80,9 @@ def _sites(results: Results) -> str:
     return (
         f"Sites were {len(sites):,} anchors of {loci.ngroups} classes (sites in loci: {listed}). Values of the track "
         f"were read at single bases{reach} from each site's cut, in the direction of its strand; a cut at offset c "
-        "lies left of base c. A cut counts as made where its probability is above 0.5. Bands are pointwise 95 % "
-        f"intervals by bootstrap of whole loci; none is given for fewer than {MIN_LOCI} loci."
+        f"lies left of base c. {tracks_text(results)} A cut counts as made where its probability is above 0.5. Bands "
+        "are pointwise 95 % intervals by bootstrap of whole loci; none is given for fewer than "
+        f"{MIN_LOCI} loci."
     )
 
 

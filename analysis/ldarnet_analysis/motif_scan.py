@@ -5,29 +5,19 @@ Long sequence is searched with lightmotif, short windows with numpy. Scores are 
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import lightmotif
 import numpy as np
 import pandas as pd
 
 from ldarnet import vocab
-from ldarnet.genome import Contig, Interval, merge_intervals
+from ldarnet.genome import Interval, merge_intervals
+from ldarnet_analysis.flanks import Bases
 from ldarnet_analysis.motifs import UNITS_PER_BIT, Motif
 
 BLOCK_BP = 1 << 20
 HIT_COLUMNS = ["chrom", "start", "cut", "strand", "score", "p_value", "kmer"]
-
-
-class Bases(Protocol):
-    """What hits are looked for in: a genome, or sequences that stand for contigs."""
-
-    @property
-    def contigs(self) -> Sequence[Contig]:
-        """Names and lengths."""
-
-    def ids(self, chrom: str, start: int, end: int) -> np.ndarray:
-        """The ids (uint8) of the bases start..end-1 of a contig."""
 
 
 class Hits(NamedTuple):

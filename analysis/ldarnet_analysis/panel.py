@@ -10,6 +10,7 @@ from ldarnet_analysis.motif_files import read_motifs
 from ldarnet_analysis.motifs import CountMatrix
 from ldarnet_analysis.promoter_presets import MATRIX_PRESETS
 from ldarnet_analysis.promoters import MotifEntry
+from ldarnet_analysis.result_tables import file_name
 
 Kind = Literal["donor", "acceptor", "TSS", "start-codon", "motif", "given"]
 
@@ -133,3 +134,7 @@ def _pair(table: dict[str, Any], key: str, default: tuple[int, int] | None) -> t
 def _refuse_repeated(names: Sequence[str], path: Path) -> None:
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"{path}: expected every name once, got {', '.join(repeated)} again")
+    written: dict[str, str] = {}
+    for name in names:
+        if (other := written.setdefault(file_name(name), name)) != name:
+            raise ValueError(f"{path}: {other!r} and {name!r} would both be written to files called {file_name(name)}")

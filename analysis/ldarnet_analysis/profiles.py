@@ -128,17 +128,6 @@ def count_cuts(matrix: np.ndarray, offsets: np.ndarray, at: int = 0, within_bp: 
     return CutCounts(int(np.nansum(cuts)), int(np.count_nonzero(~np.isnan(cuts))))
 
 
-def odds_ratio(sites: CutCounts, controls: CutCounts) -> float:
-    """Odds of a cut at sites over those at controls, 0.5 added to all four counts (Haldane 1956, Anscombe 1956).
-
-    Finite and above 0 whatever the counts; NaN if either side has no sites.
-    """
-    if not sites.num_sites or not controls.num_sites:
-        return float("nan")
-    odds = ((counts.num_cut + 0.5) / (counts.num_sites - counts.num_cut + 0.5) for counts in (sites, controls))
-    return next(odds) / next(odds)
-
-
 def check_same_assembly(track: Values, genome: Genome) -> tuple[str, ...]:
     """Names of the contigs that track and genome share, in the order of the genome.
 

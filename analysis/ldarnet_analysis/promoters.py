@@ -14,7 +14,8 @@ import pandas as pd
 
 from ldarnet import vocab
 from ldarnet.genome import Interval, merge_intervals
-from ldarnet_analysis.motif_scan import Bases, keep_best, kmer_text, window_scores
+from ldarnet_analysis.flanks import Bases
+from ldarnet_analysis.motif_scan import keep_best, kmer_text, window_scores
 from ldarnet_analysis.motifs import UNITS_PER_BIT, CountMatrix, Motif, motif_from_counts, motif_from_iupac
 from ldarnet_analysis.sites import make_sites
 

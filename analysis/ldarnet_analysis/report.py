@@ -9,7 +9,7 @@ import hashlib
 from pathlib import Path
 
 from ldarnet.tracks.atomic import PartialFile
-from ldarnet_analysis.html_text import text
+from ldarnet_analysis.html_text import section_headings
 from ldarnet_analysis.report_sections import (
     class_section,
     density_section,
@@ -46,16 +46,17 @@ def report_html(results: Results) -> str:
     style, script = ((_HERE / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
     policy = f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'"
     targets = {cls: f"class-{number}" for number, cls in enumerate(results.classes, start=1)}
-    others = {"What was found": "found", "What was read": "read", "Methods": "methods", "How to cite": "cite"}
-    links = "".join(f'<li><a href="#{target}">{text(name)}</a></li>' for name, target in (others | targets).items())
-    body = [
-        summary_section(results),
-        *(class_section(results, cls, target) for cls, target in targets.items()),
-        lookup_section(results),
-        density_section(results),
-        read_section(results),
-        methods_section(results),
-    ]
+    body = "".join(
+        [
+            summary_section(results),
+            *(class_section(results, cls, target) for cls, target in targets.items()),
+            lookup_section(results),
+            density_section(results),
+            read_section(results),
+            methods_section(results),
+        ]
+    )
+    links = "".join(f'<li><a href="#{target}">{heading}</a></li>' for target, heading in section_headings(body))
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
@@ -63,7 +64,7 @@ def report_html(results: Results) -> str:
         f"<title>Boundaries around sites</title><style>{style}</style></head>\n"
         '<body><header><h1>Boundaries around sites</h1><p class="soft">Where a DNA language model cuts its input, '
         f"around annotated sites and around matched controls.</p></header><nav><ul>{links}</ul></nav>\n"
-        f"<main>{''.join(body)}</main><script>{script}</script></body></html>\n"
+        f"<main>{body}</main><script>{script}</script></body></html>\n"
     )
 
 

@@ -1,16 +1,14 @@
 """The sections of the report, as HTML: what was read, what was found, and one section for each class."""
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Literal
 
-import pandas as pd
 from matplotlib.figure import Figure
 
-from ldarnet_analysis.balance_plot import COVARIATE_LABELS
 from ldarnet_analysis.figures import class_figure, figure_bytes, overview_figure
+from ldarnet_analysis.heatmap_figure import MAX_LINES
 from ldarnet_analysis.html_text import (
-    Cell,
     bullets,
     facts_table,
     folded,
@@ -18,12 +16,20 @@ from ldarnet_analysis.html_text import (
     paragraph,
     section,
     side_by_side,
-    table,
 )
-from ldarnet_analysis.methods_text import citation_lines, command_text, methods_paragraphs
+from ldarnet_analysis.methods_text import citation_lines, command_text, methods_paragraphs, tracks_text
+from ldarnet_analysis.report_tables import (
+    balance_table_html,
+    density_table_html,
+    odds_table_html,
+    peaks_table_html,
+    tests_table_html,
+    unmatched_table_html,
+)
 from ldarnet_analysis.result_tables import Results
-from ldarnet_analysis.style import LOOKS, ONE_COLUMN, RUNGS, SIGNALS, TWO_COLUMNS, Preset, signed
-from ldarnet_analysis.verdicts import RULE, chance_number, headline, primary_rows, rows_of, verdict
+from ldarnet_analysis.screen_images import palette_png, short_svg
+from ldarnet_analysis.style import ONE_COLUMN, SIGNALS, TWO_COLUMNS, Preset
+from ldarnet_analysis.verdicts import RULE, headline, primary_rows
 
 _CAPTIONS = {
     "panel": "Mean profiles of the sites and of their controls, all offsets and near the cut: probability of a cut, "
@@ -32,7 +38,8 @@ _CAPTIONS = {
     "forest": "The null ladder: mean difference between sites and the controls of each rung, with its 95 % interval by "
     "locus. Grey rungs could not be tested. p in brackets: outside the pre-registered family, not adjusted.",
     "balance": "Standardised mean differences of what controls are matched on; beyond the band they are refused.",
-    "heatmap": "Every site a line, the highest mean within 5 bp of the cut on top; grey: no value.",
+    "heatmap": "Sites as lines, the highest mean within 5 bp of the cut on top; of more than "
+    f"{MAX_LINES} sites, each line is the mean of neighbours. Grey: no value.",
     "heatmap-residual": "The same of the residual.",
     "primary-tests": "The pre-registered tests: residual at sites less residual at their same-kmer controls.",
     "lookup-r2": "How much of the track a table of k-mers explains on bases that it was not fitted on.",
@@ -42,6 +49,8 @@ _DENSITY_CAPTION = (
     "open: as they are. Composition farther away is not held equal."
 )
 _NOT_FACTS = ("command", "panel", "lookup", "notes")
+_PIXEL_FIGURES = ("heatmap", "heatmap-residual")
+"""Written as pixels: an image inside an image is half as large again."""
 _SCREEN_DPI = 200
 _MAX_LISTED = 12
 _MAX_DEPTH = 3
@@ -53,7 +62,7 @@ def read_section(results: Results) -> str:
     facts += [fact for key, value in results.run.items() if key not in _NOT_FACTS for fact in _facts(str(key), value)]
     notes = results.run.get("notes")
     said = folded(f"{len(notes)} notes", bullets(map(str, notes))) if isinstance(notes, list) and notes else ""
-    return section("What was read", [facts_table(facts), said], "read")
+    return section("What was read", [paragraph(tracks_text(results)), facts_table(facts), said], "read")
 
 
 def summary_section(results: Results) -> str:
@@ -83,22 +92,8 @@ def density_section(results: Results) -> str:
     density = results["density"]
     if density.empty:
         return ""
-    rows = (
-        (
-            str(row["class"]),
-            SIGNALS[str(row["signal"])].name,
-            str(row["matching"]),
-            _number(row["density"], ".4f"),
-            _number(row["expected"], ".4f"),
-            *_effect_cells(row),
-            Cell(f"{row['num_bins']:,.0f}", row["num_bins"]),
-            f"{row['status']}: {row['reason']}" if row["reason"] else str(row["status"]),
-        )
-        for _, row in density.iterrows()
-    )
-    headings = ["class", "signal", "matching", "density", "expected", "effect", "95 % interval", "bins", "status"]
-    images = [_overview_image(results, f"density-{signal}") for signal in SIGNALS]
-    return section("Density over annotation", [*images, table(headings, rows, "Density of cuts")], "density")
+    images = side_by_side(_overview_image(results, f"density-{signal}") for signal in SIGNALS)
+    return section("Density over annotation", [images, density_table_html(density)], "density")
 
 
 def class_section(results: Results, cls: str, identifier: str) -> str:
@@ -111,12 +106,12 @@ def class_section(results: Results, cls: str, identifier: str) -> str:
         paragraph(counted, "soft"),
         _class_image(results, cls, "panel", TWO_COLUMNS),
         _class_image(results, cls, "forest", TWO_COLUMNS),
-        folded(f"Tests of {cls}", tests_table_html(tests, f"Tests of {cls}")) if len(tests) else "",
-        _odds_html(results.of_class("odds", cls)),
-        _peaks_html(results.of_class("peaks", cls)),
-        _unmatched_html(results, cls),
+        folded(f"Tests of {cls}", tests_table_html(tests, f"Tests of {cls}", names_class=False)) if len(tests) else "",
+        odds_table_html(results.of_class("odds", cls)),
+        peaks_table_html(results.of_class("peaks", cls)),
+        unmatched_table_html(results, cls),
         _class_image(results, cls, "balance"),
-        _balance_html(results.of_class("balance", cls), cls),
+        balance_table_html(results.of_class("balance", cls), cls),
         side_by_side(_class_image(results, cls, name) for name in ("heatmap", "heatmap-residual")),
     ]
     return section(cls, parts, identifier)
@@ -128,131 +123,22 @@ def methods_section(results: Results) -> str:
     return methods + section("How to cite", [bullets(citation_lines(results))], "cite")
 
 
-def tests_table_html(tests: pd.DataFrame, caption: str) -> str:
-    """Tests with their verdicts."""
-    classes = tests["class"].astype(str)
-    rows = (
-        (
-            name,
-            LOOKS[test.rung].label,
-            SIGNALS[signal].name,
-            verdict(test),
-            Cell(signed(test.effect), test.effect),
-            _interval(test.lo, test.hi),
-            Cell(chance_number(test.p), test.p),
-            Cell(chance_number(test.q), test.q),
-            Cell(f"{n_sites:,.0f}", n_sites),
-            Cell(f"{test.n_loci:,.0f}", test.n_loci),
-            _number(test.mde, ".3f"),
-        )
-        for name, signal, n_sites, test in zip(classes, tests["signal"], tests["n_sites"], rows_of(tests), strict=True)
-    )
-    headings = ["class", "control", "signal", "in words", "effect", "95 % interval", "p", "q", "sites", "loci"]
-    return table([*headings, "detectable"], rows, f"{caption}. Detectable: smallest effect found with power 0.8.")
-
-
-def _odds_html(odds: pd.DataFrame) -> str:
-    if odds.empty:
-        return ""
-    rows = (
-        (
-            LOOKS[str(row["rung"])].label,
-            _number(row["site_share"], ".3f"),
-            _number(row["control_share"], ".3f"),
-            _number(row["odds_ratio"], ".2f"),
-            _interval(row["lo"], row["hi"], ".2f"),
-            str(row["status"]),
-        )
-        for _, row in odds.iterrows()
-    )
-    headings = ["control", "sites cut", "controls cut", "odds ratio", "95 % interval", "status"]
-    return table(headings, rows, "Hard cuts (probability above 0.5) within 1 bp")
-
-
-def _peaks_html(peaks: pd.DataFrame) -> str:
-    if peaks.empty:
-        return ""
-    rows = (
-        (
-            SIGNALS[str(row["signal"])].name,
-            Cell(signed(row["offset"], 0), row["offset"]),
-            _interval(row["offset_lo"], row["offset_hi"], "+.0f"),
-            _number(row["height"], "+.3f"),
-            _interval(row["lo"], row["hi"]),
-        )
-        for _, row in peaks.iterrows()
-    )
-    headings = ["signal", "offset (bp)", "95 % interval", "height", "95 % interval"]
-    return table(headings, rows, "Peak of the sites' profile: place chosen on other loci than its height is taken from")
-
-
-def _unmatched_html(results: Results, cls: str) -> str:
-    """How many sites have no control, by rung and kind of reason."""
-    num_sites = len(results.of_class("sites", cls))
-    unmatched = results.of_class("unmatched", cls)
-    pairs = results["pairs"]
-    is_own = pairs["site_id"].isin(results.of_class("sites", cls)["site_id"])
-    rows = []
-    for rung in RUNGS:
-        paired = pairs.loc[is_own & (pairs["rung"] == rung), "site_id"].nunique()
-        reasons = unmatched.loc[unmatched["rung"] == rung, "reason"]
-        if not paired and reasons.empty:
-            continue
-        kinds = reasons.str.partition(":")[0].value_counts() if len(reasons) else {}
-        why = ", ".join(f"{kind} ({num:,})" for kind, num in kinds.items())
-        without = num_sites - paired
-        shares = (Cell(f"{paired:,}", paired), Cell(f"{without:,}", without))
-        rows.append((LOOKS[rung].label, *shares, why or ("not recorded" if without else "")))
-    return table(["control", "sites with", "sites without", "why without"], rows, "Pairing") if rows else ""
-
-
-def _balance_html(balance: pd.DataFrame, cls: str) -> str:
-    if balance.empty:
-        return ""
-    rows = (
-        (
-            LOOKS[str(row["rung"])].label,
-            COVARIATE_LABELS.get(str(row["covariate"]), str(row["covariate"])),
-            _number(row["smd_before"], "+.3f"),
-            _number(row["smd_after"], "+.3f"),
-        )
-        for _, row in balance.iterrows()
-    )
-    headings = ["control", "covariate", "before", "after"]
-    found = table(headings, rows, "Standardised mean differences, sites less controls")
-    return folded(f"Balance of {cls} in numbers", found)
-
-
 def _class_image(results: Results, cls: str, name: str, preset: Preset = ONE_COLUMN) -> str:
-    return _image(class_figure(results, cls, name, preset), f"{cls} {name}", _CAPTIONS[name], preset)
+    kind: Literal["svg", "png"] = "png" if name in _PIXEL_FIGURES else "svg"
+    return _image(class_figure(results, cls, name, preset), f"{cls} {name}", _CAPTIONS[name], preset, kind)
 
 
 def _overview_image(results: Results, name: str) -> str:
-    return _image(overview_figure(results, name), name, _CAPTIONS.get(name, _DENSITY_CAPTION), ONE_COLUMN)
+    return _image(overview_figure(results, name), name, _CAPTIONS.get(name, _DENSITY_CAPTION), ONE_COLUMN, "svg")
 
 
-def _image(figure: Figure | None, title: str, caption: str, preset: Preset) -> str:
+def _image(figure: Figure | None, title: str, caption: str, preset: Preset, kind: Literal["svg", "png"]) -> str:
     """The figure with its caption; nothing where there is no figure."""
     if figure is None:
         return ""
-    # vectors, but for heatmaps: an image inside an image is half as large again
-    kind: Literal["svg", "png"] = "png" if "heatmap" in title else "svg"
     content = figure_bytes(figure, kind, {"figure": title}, dpi=_SCREEN_DPI)
+    content = palette_png(content) if kind == "png" else short_svg(content)
     return image(content, kind, f"{title}: {caption}", caption, preset.name)
-
-
-def _effect_cells(row: Mapping[str, Any]) -> tuple[Cell, Cell]:
-    return _number(row["effect"], "+.4f"), _interval(row["lo"], row["hi"], "+.4f")
-
-
-def _interval(lo: float, hi: float, digits: str = "+.3f") -> Cell:
-    if pd.isna(lo) or pd.isna(hi):
-        return Cell("", float("nan"))
-    return Cell(f"{lo:{digits}} to {hi:{digits}}".replace("-", "−"), float(lo))
-
-
-def _number(value: float, digits: str) -> Cell:
-    return Cell("" if pd.isna(value) else f"{value:{digits}}".replace("-", "−"), float(value))
 
 
 def _facts(name: str, value: object, depth: int = 1) -> Iterator[tuple[str, str]]:

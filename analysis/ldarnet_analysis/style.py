@@ -158,6 +158,8 @@ def wrapped(text: str, num_chars: int, num_lines: int) -> str:
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """A number with its sign, as text: a true minus, `n/a` for NaN."""
-    text = f"{value:+.{digits}f}".replace("-", "−") if value == value else "n/a"
-    return "0" if text in ("+0", "−0") else text
+    """A number with its sign, as text: a true minus, none for what is rounded to 0, `n/a` for NaN."""
+    if value != value:
+        return "n/a"
+    text = f"{value:+.{digits}f}"
+    return (text if float(text) else text[1:]).replace("-", "−")

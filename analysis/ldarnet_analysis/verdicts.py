@@ -51,7 +51,7 @@ def verdict(test: Test) -> str:
     if chance <= ALPHA:
         side = "above" if test.effect > 0 else "below"
         return f"{side} {LOOKS[test.rung].control}" + ("" if adjusted else " (not adjusted)")
-    power = f"; one of {test.mde:.3f} would have been" if not pd.isna(test.mde) else ""
+    power = f"; one of {test.mde:.2g} would have been" if not pd.isna(test.mde) else ""
     return f"no difference found{power}"
 
 
@@ -85,9 +85,9 @@ def signal_name(signal: str) -> str:
 
 
 def effect_text(test: Test) -> str:
-    """`+0.057 (+0.045 to +0.069)`, without brackets where there is no interval."""
-    interval = "" if pd.isna(test.lo) or pd.isna(test.hi) else f" ({signed(test.lo)} to {signed(test.hi)})"
-    return signed(test.effect) + interval
+    """`+0.0570 (+0.0450 to +0.0690)`, without brackets where there is no interval."""
+    interval = "" if pd.isna(test.lo) or pd.isna(test.hi) else f" ({signed(test.lo, 4)} to {signed(test.hi, 4)})"
+    return signed(test.effect, 4) + interval
 
 
 def chance_text(p: float, q: float) -> str:
