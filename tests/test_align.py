@@ -24,7 +24,7 @@ LITERAL = {"donor": vocab.encode("ACAGGTAA"), "acceptor": vocab.encode("TCAGGAAC
 DECOYS_PER_GENE = 20
 
 
-def make_inputs(folder, *, names=("chr1", "chr2"), seed=0):
+def make_inputs(folder, *, names=("chr1", "chr2"), seed=0, without_values=()):
     """Genome, annotation with one intron per gene (both strands), and a track: noise, plus EFFECT at donors."""
     rng = np.random.default_rng(seed)
     length_bp = NUM_GENES // 2 * GENE_BP + 2_000
@@ -47,7 +47,8 @@ def make_inputs(folder, *, names=("chr1", "chr2"), seed=0):
                     row = [name, "x", "exon", exon_start + 1, exon_end, ".", strand, ".", note]
                     rows.append("\t".join(map(str, row)))
             values[0] = np.nan
-            writer.write(name, 0, values.astype(np.float32))
+            if name not in without_values:
+                writer.write(name, 0, values.astype(np.float32))
             lines += [f">{name}", vocab.decode(ids)]
         writer.commit()
     (folder / "g.fa").write_text("\n".join(lines) + "\n")
@@ -177,6 +178,29 @@ def test_an_annotation_of_another_assembly_is_refused(tmp_path):
     done = run(*inputs, "--out", tmp_path / "out")
     assert done.exit_code == 1
     assert "most likely of different assemblies" in done.output
+
+
+def test_a_track_of_some_contigs_is_read_there_only(tmp_path, monkeypatch):
+    monkeypatch.setattr(align_files, "draw_results", lambda *_: None)
+    panel = tmp_path / "panel.toml"
+    panel.write_text('[[entry]]\nname = "donor"\nkind = "donor"\n')
+    choices = ["--panel", panel, "--controls", "random,same-kmer", "--flank", 50, "--out", tmp_path / "out"]
+    done = run(*make_inputs(tmp_path, without_values=["chr2"]), *choices)
+    assert done.exit_code == 0, done.output
+    assert f"donor: dropped {NUM_GENES // 2} of {NUM_GENES} sites: track.bw has no values there" in done.output
+    for name in ("sites", "pairs"):
+        assert set(pd.read_csv(tmp_path / "out" / f"{name}.tsv", sep="\t")["chrom"]) == {"chr1"}
+    tests = pd.read_csv(tmp_path / "out" / "tests.tsv", sep="\t")
+    assert set(tests["status"]) <= {"ok", "degenerate"} and tests["n_sites"].max() == NUM_GENES // 2
+
+
+def test_sites_where_the_track_has_nothing_are_an_error(tmp_path):
+    inputs = make_inputs(tmp_path, without_values=["chr2"])
+    bed = tmp_path / "mine.bed"
+    bed.write_text("chr2\t5000\t5001\tx\t0\t+\n")
+    done = run(*inputs[:4], "--sites", bed, "--out", tmp_path / "out")
+    assert done.exit_code == 1
+    assert "track.bw has no values at any of its 1 sites" in done.output
 
 
 def test_a_track_of_another_genome_is_refused(tmp_path):

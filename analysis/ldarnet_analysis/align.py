@@ -28,7 +28,8 @@ from ldarnet_analysis.comparisons import (
 )
 from ldarnet_analysis.control_rules import DECOY_RUNGS, RULES, Landmarks
 from ldarnet_analysis.controls import PAIR_COLUMNS, Controls, draw_controls
-from ldarnet_analysis.covered_blocks import shared_regions
+from ldarnet_analysis.coverage import keep_covered, uncovered_regions
+from ldarnet_analysis.covered_blocks import covered_blocks, shared_regions
 from ldarnet_analysis.crossfit import CrossFit, cross_fit
 from ldarnet_analysis.density import DENSITY_COLUMNS, density_sums, density_table
 from ldarnet_analysis.designed_rungs import ClassDesigns, RunModel, design_class, read_rung, run_designs
@@ -43,7 +44,7 @@ from ldarnet_analysis.panel_sites import PanelSites
 from ldarnet_analysis.peaks import Peak, peak, split_loci
 from ldarnet_analysis.pools import regions_around
 from ldarnet_analysis.primary import fill_q, tests_table
-from ldarnet_analysis.profiles import check_same_assembly
+from ldarnet_analysis.profiles import Values, check_same_assembly
 from ldarnet_analysis.promoters import outside_windows
 from ldarnet_analysis.residual import write_residual
 from ldarnet_analysis.result_tables import file_name
@@ -104,6 +105,7 @@ class Analysis:
         controls: dict[tuple[str, str], Controls] = {}
         with ExitStack() as stack:
             tracks = self._open_tracks(stack)
+            self._keep_covered(tracks["raw"].plus)
             offsets = np.arange(-self.settings.flank_bp, self.settings.flank_bp + 1)
             peaks: list[tuple[Any, ...]] = []
             for entry in self.panel:
@@ -153,6 +155,14 @@ class Analysis:
         assert residuals[0] is not None
         return {"raw": Tracks(plus, minus), "residual": Tracks(residuals[0], residuals[1])}
 
+    def _keep_covered(self, track: Values) -> None:
+        covered = covered_blocks(track, shared_regions(track, self.genome)).intervals
+        self.uncovered = uncovered_regions(covered, self.genome.contigs)
+        num_notes = len(self.sites.notes)
+        self.sites = keep_covered(self.sites, covered, self.track.name)
+        for note in self.sites.notes[num_notes:]:
+            self.say(note)
+
     def _r2_elsewhere(self, lookup: KmerLookup, track: Track) -> pd.DataFrame:
         return lookup.r2(track, self.genome, shared_regions(track, self.genome))
 
@@ -197,11 +207,11 @@ class Analysis:
 
     def _draw(self, entry: PanelEntry, rung: str, sites: pd.DataFrame) -> Controls:
         annotated = [table for table in (self.annotated, self.sites.tss) if table is not None]
-        exclude = None
+        exclude = self.uncovered
         pool: Any = "uniform" if rung in DECOY_RUNGS else self.settings.pool
         if entry.motif is not None and self.sites.tss is not None:
             first, end = entry.motif.window
-            exclude = regions_around(self.sites.tss, first, end)
+            exclude = pd.concat([exclude, regions_around(self.sites.tss, first, end)], ignore_index=True)
             if rung == "same-kmer":
                 pool = outside_windows(motif_hits(self.genome, None, entry.motif.scored), self.sites.tss, entry.motif)
         landmarks = Landmarks(
