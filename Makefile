@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Those that need genomes or tracks of yours are not run by `make bench`; each says what with --help.
-NEED_DATA := $(addprefix benchmarks/,calibration.py check_track.py core_promoters.py deeptools_golden.py heldout.py results.py)
+NEED_DATA := $(addprefix benchmarks/,calibration.py check_track.py core_promoters.py deeptools_golden.py explorer_images.py heldout.py results.py)
 BENCHMARKS := $(filter-out benchmarks/_% $(NEED_DATA),$(wildcard benchmarks/*.py))
 # What `make results` reads: the folder of the fixed split, or a genome with its annotation.
 MODEL ?= default

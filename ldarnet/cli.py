@@ -12,6 +12,7 @@ import typer
 from ldarnet import __version__
 from ldarnet.align_command import align_command
 from ldarnet.console import friendly_errors, say
+from ldarnet.explore_command import explore_command
 from ldarnet.merge_command import merge_command
 from ldarnet.train.command import expand_lists, train_command
 
@@ -28,6 +29,7 @@ app.add_typer(model_app, name="model")
 app.command("merge")(merge_command)
 app.command("train")(train_command)
 app.command("align")(align_command)
+app.command("explore")(explore_command)
 
 
 class StrandOption(StrEnum):

@@ -12,6 +12,7 @@ from scipy.stats import binom, false_discovery_control, ttest_1samp
 
 from ldarnet_analysis import bootstrap, primary
 from ldarnet_analysis.bootstrap import cluster_bootstrap
+from ldarnet_analysis.comparisons import profile
 from ldarnet_analysis.effects import minimum_detectable_effect, paired_effect, power_of, standardised_effect
 from ldarnet_analysis.locus_sums import effective_number, locus_sums
 from ldarnet_analysis.multiplicity import benjamini_hochberg
@@ -520,3 +521,15 @@ def test_q_is_filled_in_the_family_only():
         primary.fill_q(primary.tests_table([rows[0], rows[0]]))
     with pytest.raises(ValueError, match="got tier"):
         primary.fill_q(table, {"tier": "1"})
+
+
+def test_profiles_of_probabilities_stay_between_zero_and_one():
+    """One site unlike 23 equal ones: the interval of bootstrap-t reaches far beyond 1, or below 0."""
+    loci = np.arange(24)
+    low = np.where(loci == 0, 0.9, 0.01)[:, None] + np.linspace(0, 1e-4, 24)[:, None]
+    matrix = np.hstack([low, 1 - low]).astype(np.float32)
+    free = cluster_bootstrap(matrix, loci, num=1000, seed=1)
+    assert np.nanmax(free.hi) > 1 or np.nanmin(free.lo) < 0
+    table = profile("x", "sites", "raw", matrix, np.array([0, 1]), loci, seed=1)
+    assert table[["lo", "hi"]].stack().between(0, 1).all()
+    assert (table["lo"] <= table["mean"]).all() and (table["mean"] <= table["hi"]).all()

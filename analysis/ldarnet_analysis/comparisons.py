@@ -91,9 +91,14 @@ def compare(
 def profile(
     site_class: str, rung: str, signal: str, matrix: np.ndarray, offsets: np.ndarray, loci: np.ndarray, *, seed: int
 ) -> pd.DataFrame:
-    """Mean at every offset with its interval by cluster bootstrap, as rows with PROFILE_COLUMNS."""
+    """Mean at every offset with its interval by cluster bootstrap, as rows with PROFILE_COLUMNS.
+
+    Intervals of probabilities and rates end at 0 and 1: with few loci, a bootstrap-t one may reach beyond.
+    """
     interval = cluster_bootstrap(matrix, loci, num=1000, seed=seed)
-    table = pd.DataFrame({"offset": offsets, "mean": interval.estimate, "lo": interval.lo, "hi": interval.hi})
+    limits = (-np.inf, np.inf) if signal == "residual" else (0.0, 1.0)
+    lo, hi = np.clip(interval.lo, *limits), np.clip(interval.hi, *limits)
+    table = pd.DataFrame({"offset": offsets, "mean": interval.estimate, "lo": lo, "hi": hi})
     num_sites = np.count_nonzero(~np.isnan(matrix), axis=0)
     named = table.assign(n_sites=num_sites, n_loci=interval.num_loci, rung=rung, signal=signal)
     return named.assign(**{"class": site_class})[PROFILE_COLUMNS]

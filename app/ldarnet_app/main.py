@@ -1,36 +1,40 @@
-"""The explorer's script: which pages there are. Run by Streamlit, with the inputs as its one argument."""
+"""Which pages the explorer has."""
 
 import sys
 from functools import partial
+from importlib import import_module
+from pathlib import Path
 
 import streamlit as st
 
 from ldarnet_app.inputs import Inputs
-from ldarnet_app.pages.about import about_page
-from ldarnet_app.pages.aggregate import aggregate_page
-from ldarnet_app.pages.locus import locus_page
-from ldarnet_app.pages.sequence import sequence_page
+
+ICON = Path(__file__).with_name("static") / "icon.png"
+# Streamlit leaves the top quarter of a laptop's screen empty.
+STYLE = "<style>.stMainBlockContainer { padding-top: 4rem; padding-bottom: 2rem; }</style>"
+TITLES = {"locus": "Locus", "aggregate": "Aggregate", "sequence": "Try a sequence", "about": "About this data"}
 
 
 def main() -> None:
-    """Draw the page asked for."""
+    """Draw the page asked for. The inputs are the one argument of the script that Streamlit runs."""
     inputs = Inputs.from_json(sys.argv[1])
-    st.set_page_config(page_title="ldarnet explorer", layout="wide")
     pages = [
-        st.Page(
-            partial(locus_page, inputs), title="Locus", url_path="locus", icon=":material/straighten:", default=True
-        ),
-        st.Page(
-            partial(aggregate_page, inputs),
-            title="Aggregate",
-            url_path="aggregate",
-            icon=":material/stacked_line_chart:",
-        ),
-        st.Page(partial(sequence_page, inputs), title="Try a sequence", url_path="sequence", icon=":material/edit:"),
-        st.Page(partial(about_page, inputs), title="About this data", url_path="about", icon=":material/info:"),
+        # the address of the default page has no name
+        st.Page(partial(_draw, name, inputs), title=title, url_path=name, default=name == "locus")
+        for name, title in TITLES.items()
     ]
-    st.navigation(pages, position="top").run()
+    page = st.navigation(pages, position="top")
+    # A page's own icon, or none, would be fetched from the network.
+    st.set_page_config(page_title=f"{page.title} - ldarnet explorer", page_icon=ICON, layout="wide")
+    st.html(STYLE)
+    page.run()
 
 
-if __name__ == "__main__":
-    main()
+def _draw(name: str, inputs: Inputs) -> None:
+    """A page is imported when it is first asked for: some need packages that the others do without."""
+    try:
+        module = import_module(f"ldarnet_app.pages.{name}")
+    except ModuleNotFoundError as error:
+        st.error(f"This page needs a package that is not installed ({error.name}): pip install 'ldarnet[app,analysis]'")
+        return
+    getattr(module, f"{name}_page")(inputs)
