@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
 from ldarnet import vocab
@@ -19,6 +20,7 @@ from ldarnet.genome import open_genome
 from ldarnet_analysis import figures
 from ldarnet_analysis.heatmap_figure import MAX_LINES, mean_lines
 from ldarnet_analysis.logos import count_bases, count_site_bases, information_bits
+from ldarnet_analysis.panels import panel_figure
 from ldarnet_analysis.result_tables import file_name, read_results
 from ldarnet_analysis.results import draw_results
 from ldarnet_analysis.screen_images import palette_png, short_path, short_svg
@@ -95,6 +97,21 @@ def test_figures_are_as_wide_as_their_preset(results, preset, name):
         assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
         assert image.width / 300 * MM_PER_INCH == pytest.approx(preset.width_mm, abs=0.1)
     assert PRESETS[preset.name] is preset
+
+
+@pytest.mark.parametrize("preset", [ONE_COLUMN, TWO_COLUMNS])
+def test_captions_end_before_the_page_does(preset):
+    """Minus signs and digits, which are the widest that a caption is made of."""
+    tests = TESTS.assign(effect=-0.0056, lo=-0.0062, hi=-0.0051, q=0.0001)
+    figure = panel_figure("TATA-box", PROFILES, tests=tests, preset=preset)
+    figure.draw_without_rendering()
+    page = figure.bbox
+    for text in figure.findobj(Text):
+        if text.get_visible() and "Residual against" in text.get_text():
+            box = text.get_window_extent()
+            assert page.x0 <= box.x0 and box.x1 <= page.x1
+            return
+    raise AssertionError("there is no caption")
 
 
 def test_fonts_travel_with_the_files_and_text_of_a_pdf_stays_text(written):

@@ -32,7 +32,7 @@ class Preset(NamedTuple):
     @property
     def text_chars(self) -> int:
         """How many letters of 6 pt fit into its width."""
-        return int(self.width_mm / 1.06)
+        return int(self.width_mm / 1.15)
 
 
 ONE_COLUMN = Preset("one-column", 88)
