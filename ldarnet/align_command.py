@@ -38,9 +38,13 @@ def align_command(
     track: Annotated[
         Path | None, typer.Option(help="Boundary track, as ldarnet-boundaries writes it.", metavar="FILE")
     ] = None,
-    fasta: Annotated[Path | None, typer.Option(help="The genome the track is of.", metavar="FILE")] = None,
+    fasta: Annotated[Path | None, typer.Option(help="The genome the track is of.", metavar="FILE|NAME")] = None,
     annotation: Annotated[
-        Path | None, typer.Option(help="Transcripts (GTF, GFF3, BED12) or introns (BED6); gzip or not.", metavar="FILE")
+        Path | None,
+        typer.Option(
+            help="Transcripts (GTF, GFF3, BED12) or introns (BED6), gzip or not; or a name such as gencode.",
+            metavar="FILE|NAME",
+        ),
     ] = None,
     track_minus: Annotated[
         Path | None, typer.Option(help="Track of the - strand, read at sites on it.", metavar="FILE")
@@ -83,9 +87,7 @@ def align_command(
         Path | None,
         typer.Option(help="Fit the k-mer look-up on this track; default: cross-fitted on --track.", metavar="FILE"),
     ] = None,
-    lookup_track_minus: Annotated[
-        Path | None, typer.Option(help="The same for --track-minus.", metavar="FILE")
-    ] = None,
+    lookup_track_minus: Annotated[Path | None, typer.Option(help="The same for --track-minus.", metavar="FILE")] = None,
     lookup_fasta: Annotated[Path | None, typer.Option(help="The genome of --lookup-track.", metavar="FILE")] = None,
     pool: Annotated[
         PoolOption, typer.Option(help="Where random and matched controls come from; bedtools = its shuffle.")
@@ -115,6 +117,14 @@ def align_command(
     if aligned is not None and track is None and model is None:
         raise typer.BadParameter("--aligned needs a --track of these sequences, or a --model to make it")
     with friendly_errors():
+        from ldarnet.data.names import find_annotation, find_file, find_genome
+
+        genome = None if fasta is None else str(fasta)
+        fasta = Path(find_genome(genome)) if genome else None
+        annotation = annotation and find_annotation(annotation, genome)
+        avoid = [find_annotation(each, genome) for each in avoid or ()]
+        motifs = motifs and find_file(motifs)
+        lookup_fasta = lookup_fasta and Path(find_genome(str(lookup_fasta)))
         try:
             from ldarnet_analysis.align_files import align_files
         except ImportError as error:
@@ -133,7 +143,7 @@ def align_command(
             aligned=aligned,
             anchor_index=anchor_index,
             records=records,
-            avoid=tuple(avoid or ()),
+            avoid=tuple(avoid),
             repeats=repeats,
             lookup_track=lookup_track,
             lookup_track_minus=lookup_track_minus,

@@ -12,6 +12,7 @@ import typer
 from ldarnet import __version__
 from ldarnet.align_command import align_command
 from ldarnet.console import friendly_errors, say
+from ldarnet.data_command import data_app
 from ldarnet.explore_command import explore_command
 from ldarnet.merge_command import merge_command
 from ldarnet.train.command import expand_lists, train_command
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 model_app = typer.Typer(help="Look at model files and convert them.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(model_app, name="model")
+app.add_typer(data_app, name="data")
 app.command("merge")(merge_command)
 app.command("train")(train_command)
 app.command("align")(align_command)
@@ -88,7 +90,10 @@ def _main(
 def boundaries(
     fasta: Annotated[
         str,
-        typer.Option(help="Sequences: FASTA (plain, gzip, bgzip), .2bit, or - for standard input.", metavar="FILE|-"),
+        typer.Option(
+            help="Sequences: FASTA (plain, gzip, bgzip), .2bit, a name such as hg38 (ldarnet data), or - for stdin.",
+            metavar="FILE|NAME|-",
+        ),
     ],
     out: Annotated[
         list[Path],
@@ -225,10 +230,11 @@ def embed(
     NAME/chunk_hidden [chunks, width]; cuts are 0-based positions on the contig. Forward strand.
     """
     with friendly_errors():
+        from ldarnet.data.names import find_genome
         from ldarnet.embed import write_embeddings
 
         summary = write_embeddings(
-            fasta,
+            find_genome(fasta),
             out,
             model=model,
             regions=regions,

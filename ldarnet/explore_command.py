@@ -104,6 +104,10 @@ def _inputs(
     from ldarnet_app.inputs import Inputs
 
     assert fasta is not None, "the command checks it"
+    from ldarnet.data.names import find_annotation, find_genome
+
+    annotation = annotation and find_annotation(annotation, str(fasta))
+    fasta = Path(find_genome(str(fasta)))
     if model.endswith((".safetensors", ".pt", ".pth")) and ":" not in model:
         if not Path(model).is_file():
             raise ValueError(f"{model}: expected a model file, there is no such file")

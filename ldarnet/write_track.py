@@ -21,6 +21,7 @@ from ldarnet import __version__
 from ldarnet.boundaries import Stretch, TrackSettings, default_settings
 from ldarnet.census import Census, take_census
 from ldarnet.checkpoint import load_model
+from ldarnet.data.names import find_genome
 from ldarnet.devices import pick_device
 from ldarnet.genome import Genome, Regions, Shard, open_genome, parse_regions
 from ldarnet.journal import Journal, journal_path
@@ -152,7 +153,7 @@ def _job(request: TrackRequest, process: Process, say: Say) -> Iterator[_Job]:
     device = pick_device(process.device)
     if (num_threads := num_threads_of(process, request.num_threads)) is not None:
         torch.set_num_threads(num_threads)  # the compiled kernels follow it
-    with open_genome(request.fasta) as genome:
+    with open_genome(find_genome(request.fasta)) as genome:
         for note in genome.notes:
             say(note)
         regions = _regions(request, genome, say)

@@ -10,9 +10,10 @@ REPO = Path(__file__).resolve().parents[1]
 
 
 def pytest_configure() -> None:
-    # A shell starts background jobs with Ctrl-C ignored, and tests of Ctrl-C and the processes they start inherit it.
-    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Background jobs of a shell ignore Ctrl-C, those of nohup hang-ups; tests of them, and what they start, inherit it.
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

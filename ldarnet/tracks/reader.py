@@ -63,11 +63,12 @@ class Track(ABC):
         self.close()
 
 
-def open_track(path: Path) -> Track:
+def open_track(path: str | Path) -> Track:
     """Open a bigWig, .npz or bedGraph(.gz) by its suffix.
 
     Raises TrackError (a ValueError) for another suffix or broken contents, OSError where there is no file.
     """
+    path = Path(path)
     track_format = format_of(path)
     if track_format == "bed":
         raise TrackError(f"{path}: BED holds chunks, not values; expected .bw, .bedGraph[.gz] or .npz")

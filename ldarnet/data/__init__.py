@@ -1,0 +1,1 @@
+"""Genomes, annotations and benchmarks by name: fetched once, verified, kept in a cache folder."""
