@@ -24,7 +24,7 @@ INDEX := $(TORCH_INDEX)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-gpu lint bench results clean
+.PHONY: help demo test test-slow test-gpu lint docs wheel bench results clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +47,13 @@ lint: $(VENV)/.dev ## style, types, import direction
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.docs ## the site, into build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+wheel: $(VENV)/.core ## wheel and sdist, into dist/
+	$(PIP) install --quiet 'build>=1.2'
+	$(BIN)/python -m build
 
 bench: $(VENV)/.dev ## every benchmark; each prints a table, then one line of JSON
 	@test -n "$(BENCHMARKS)" || { echo "make bench: no benchmark found, expected benchmarks/*.py" >&2; exit 1; }
@@ -84,6 +91,10 @@ $(VENV)/.torch: $(VENV)/.python
 
 $(VENV)/.core: $(VENV)/.torch pyproject.toml
 	$(PIP) install -e .
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.core
+	$(PIP) install -e '.[docs]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.core

@@ -13,12 +13,17 @@ REPO = Path(__file__).resolve().parents[1]
 TOP_LEVEL = {
     *(
         ".ci",
+        ".dockerignore",
+        ".github",
         ".gitignore",
         "CHANGELOG.md",
         "CONTRIBUTING.md",
+        "Containerfile",
         "LICENSE",
         "Makefile",
         "README.md",
+        "constraints.txt",
+        "mkdocs.yml",
         "pyproject.toml",
     ),
     *("analysis", "app", "benchmarks", "data_manifests", "docs", "ldarnet", "notebooks", "tests", "workflow"),
