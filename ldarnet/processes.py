@@ -113,8 +113,7 @@ class Others(AbstractContextManager["Others"]):
         # What it wrote last may not have been read yet.
         self._num_polls[number] = self._num_polls.get(number, 0) + 1
         if child.exitcode or self._num_polls[number] > POLLS_AFTER_THE_END:
-            reason = receiver.recv() if receiver.poll() else f"it ended with status {child.exitcode}"
-            raise ValueError(f"process {number}: {reason}")
+            raise ValueError(f"process {number}: {_last_words(child, receiver)}")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -143,6 +142,13 @@ def num_threads_of(process: Process, asked: int | None) -> int | None:
     if asked is not None or process.count == 1 or process.by_torchrun:
         return asked
     return max(1, torch.get_num_threads() // process.count)
+
+
+def _last_words(child: BaseProcess, receiver: Connection) -> str:
+    try:
+        return str(receiver.recv()) if receiver.poll() else f"it ended with status {child.exitcode}"
+    except EOFError:  # it was killed, or failed before it could say anything
+        return f"it ended with status {child.exitcode}; its own messages are above"
 
 
 def _run_share(runner: ShareRunner, request: TrackRequest, process: Process, sender: Connection) -> None:

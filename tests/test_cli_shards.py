@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ldarnet import write_track
 from ldarnet.genome import Batch, Shard, parse_shard, shard_batches
 from tests.command_line import letters, names, run, save_tiny, spawn, write_fasta
 
@@ -222,3 +223,14 @@ def test_two_processes_go_on_after_being_killed(tmp_path, basics, whole):
         break
     assert out.read_bytes() == whole[0]
     assert names(tmp_path) == ["x.bw", "x.bw.json"]
+
+
+def test_a_process_that_dies_without_a_word_is_named(tmp_path, basics, monkeypatch):
+    monkeypatch.setattr(write_track, "compute_share", die)
+    done = run(*basics, "--out", tmp_path / "x.bw", "--device", "cpu,cpu")
+    assert done.exit_code == 1
+    assert "process 2: it ended with status 3" in done.stderr and not (tmp_path / "x.bw").exists()
+
+
+def die(request, process):
+    os._exit(3)

@@ -216,6 +216,7 @@ def test_a_full_disk_costs_nothing_but_the_new_checkpoint(out):
     answers, child_end = SERVER.Pipe(duplex=False)
     process = SERVER.Process(target=save_on_a_full_disk, args=(out, 100_000, child_end))
     process.start()
+    child_end.close()  # one that is left open here would be waited on for ever
     process.join()
     path = out / "checkpoints" / "step-00000002.safetensors"
     assert f"cannot write the checkpoint {path} (File too large); those before it are kept" in answers.recv()
