@@ -15,7 +15,9 @@ from ldarnet.console import friendly_errors, say
 from ldarnet.data_command import data_app
 from ldarnet.explore_command import explore_command
 from ldarnet.merge_command import merge_command
+from ldarnet.shard_command import shard_command, shards_command
 from ldarnet.train.command import expand_lists, train_command
+from ldarnet.workflow_command import workflow_app
 
 app = typer.Typer(
     name="ldarnet",
@@ -27,7 +29,10 @@ app = typer.Typer(
 )
 model_app = typer.Typer(help="Look at model files and convert them.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(model_app, name="model")
+app.add_typer(workflow_app, name="workflow")
 app.add_typer(data_app, name="data")
+data_app.command("shard")(shard_command)
+data_app.command("shards")(shards_command)
 app.command("merge")(merge_command)
 app.command("train")(train_command)
 app.command("align")(align_command)

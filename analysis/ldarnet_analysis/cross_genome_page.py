@@ -27,7 +27,7 @@ def cross_genome_html(effects: pd.DataFrame, tracks: pd.DataFrame, svg: bytes) -
     """The page, from EFFECT_COLUMNS, TRACK_COLUMNS and the figure; the same input gives the same bytes."""
     style, script = ((_HERE / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
     policy = f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'"
-    figure = image(svg, "svg", "Effect and interval by site class and genome", _caption(), "wide")
+    figure = image(svg, "svg", "Effect and interval by site class and genome", _caption(), "two-columns")
     body = "".join(
         [
             section("Summary", [*_warnings(tracks), _classes_table(effects), figure], "summary"),
@@ -68,7 +68,7 @@ def _warnings(tracks: pd.DataFrame) -> list[str]:
 
 def _classes_table(effects: pd.DataFrame) -> str:
     """How many genomes say what, one row a class."""
-    rows = []
+    rows: list[list[str | Cell]] = []
     num_genomes = effects["genome"].nunique()
     for name in dict.fromkeys(effects["class"]):
         tests = primary_rows(effects, name)
@@ -77,14 +77,14 @@ def _classes_table(effects: pd.DataFrame) -> str:
         above = int((is_found & (made["effect"] > 0)).sum())
         below = int((is_found & (made["effect"] < 0)).sum())
         counts = (above, below, len(made) - above - below, num_genomes - len(made))
-        rows.append((name, *(Cell(str(count), count) for count in counts)))
+        rows.append([str(name), *(Cell(str(count), count) for count in counts)])
     headings = ["class", "above control", "below control", "no difference found", "not tested"]
     return table(headings, rows, "Genomes by outcome of the pre-registered test")
 
 
 def _tracks_table(tracks: pd.DataFrame) -> str:
-    rows = (
-        (
+    rows: list[list[str | Cell]] = [
+        [
             str(row["genome"]),
             str(row["fasta"]),
             *(Cell(f"{row[name]:,}", float(row[name])) for name in ("contigs", "bases", "values")),
@@ -92,9 +92,9 @@ def _tracks_table(tracks: pd.DataFrame) -> str:
             str(row["model_sha256"])[:12],
             str(row["strand"]),
             str(row["aligned"]),
-        )
+        ]
         for _, row in tracks.iterrows()
-    )
+    ]
     headings = ["genome", "file", "contigs", "bases", "with a value", "model", "sha256", "strand", "aligned"]
     return table(headings, rows, "Tracks")
 

@@ -23,7 +23,9 @@ def train_command(
     ] = None,
     shards: Annotated[
         list[str] | None,
-        typer.Option(help="Instead of --fasta: shards read as a stream (.fa[.gz], .jsonl[.gz]).", metavar="FILE"),
+        typer.Option(
+            help="Shards read as a stream (.fa[.gz], .jsonl[.gz]), or a folder of `ldarnet data shard`.", metavar="FILE"
+        ),
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps.", metavar="N")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = None,

@@ -22,6 +22,7 @@ from ldarnet import vocab
 from ldarnet.genome import Contig, Interval, merge_intervals, open_genome
 from ldarnet.genome.names import list_names
 from ldarnet.train.draws import MAX_SEED, Purpose, random_stream
+from ldarnet.train.sequence_shards_corpus import ShardedGenome, ShardedPool, ShardFolder, find_sharded, load_sharded
 
 MAX_UNKNOWN_SHARE = 0.1
 MAX_TRIES = 1000
@@ -36,7 +37,7 @@ class GenomeSource:
     """One genome of a corpus, and which part of it is meant."""
 
     fasta: str
-    """FASTA (plain, gzip, bgzip) or .2bit."""
+    """FASTA (plain, gzip, bgzip) or .2bit; or a folder of shards, FOLDER/NAME being one of its sources."""
     name: str = ""
     """Defaults to the file's name without its endings."""
     intervals: str | None = None
@@ -65,6 +66,10 @@ class LoadedGenome:
     stretches: tuple[Stretch, ...]
     weight: float | None = None
 
+    def pool(self, window_bp: int) -> "_Pool":
+        """Its windows. Raises ValueError where it has none."""
+        return _Pool(self, window_bp)
+
 
 @dataclass(frozen=True)
 class CorpusGenome:
@@ -87,7 +92,7 @@ class Corpus:
 
     def __init__(
         self,
-        genomes: Sequence[LoadedGenome],
+        genomes: Sequence[LoadedGenome | ShardedGenome],
         window_bp: int,
         seed: int,
         max_unknown_share: float = MAX_UNKNOWN_SHARE,
@@ -101,11 +106,11 @@ class Corpus:
         self.window_bp = window_bp
         self._seed = seed
         self._max_unknown_bp = int(max_unknown_share * window_bp)
-        self._pools = [_Pool(genome, window_bp) for genome in genomes]
+        self._pools: list[_Pool | ShardedPool] = [genome.pool(window_bp) for genome in genomes]
         weights = _shares(genomes, [pool.num_bases for pool in self._pools])
         self._weight_ends = np.cumsum(weights)
         self.genomes = tuple(
-            CorpusGenome(genome.name, weight, pool.num_bases, len(pool.stretches), pool.num_short)
+            CorpusGenome(genome.name, weight, pool.num_bases, pool.num_stretches, pool.num_short)
             for genome, pool, weight in zip(genomes, self._pools, weights, strict=True)
         )
         self.num_bases = sum(genome.num_bases for genome in self.genomes)
@@ -120,21 +125,17 @@ class Corpus:
             ids = pool.window(int(rng.integers(pool.num_windows)))
             if np.count_nonzero(ids >= vocab.N) <= self._max_unknown_bp:
                 return vocab.reverse_complement(ids) if rng.random() < 0.5 else ids.copy()
-        stretch = pool.stretches[0]
         raise ValueError(
             f"{self.genomes[number].name}: expected windows of {self.window_bp:,} bases with at most "
-            f"{self._max_unknown_bp:,} N, got {MAX_TRIES:,} with more (draw {draw}; first stretch {stretch.contig}:"
-            f"{stretch.start}-{stretch.end}): leave long runs of N out of the intervals"
+            f"{self._max_unknown_bp:,} N, got {MAX_TRIES:,} with more (draw {draw}; first stretch "
+            f"{pool.first_stretch}): leave long runs of N out of the intervals"
         )
 
     def fingerprint(self) -> str:
         """SHA-256 of bases, intervals, weights and window, the same on every machine; neither names nor seed count."""
         digest = hashlib.sha256(f"{self.window_bp} {self._max_unknown_bp} {len(self._pools)}\n".encode())
         for genome, pool in zip(self.genomes, self._pools, strict=True):
-            spans = [(stretch.contig, stretch.start, stretch.end) for stretch in pool.stretches]
-            digest.update(json.dumps([genome.weight, spans]).encode())
-            for stretch in pool.stretches:
-                digest.update(stretch.ids.data)
+            pool.add_to(digest, genome.weight)
         return digest.hexdigest()
 
 
@@ -149,6 +150,7 @@ class _Pool:
                 f"{len(genome.stretches):,} stretches, the longest of {longest_bp:,} bases"
             )
         self.stretches = [stretch for stretch in genome.stretches if len(stretch.ids) >= window_bp]
+        self.num_stretches = len(self.stretches)
         self.num_short = len(genome.stretches) - len(self.stretches)
         self.num_bases = sum(int(np.count_nonzero(stretch.ids < vocab.N)) for stretch in self.stretches)
         if not self.num_bases:
@@ -164,6 +166,19 @@ class _Pool:
         start = number - int(self._ends[place]) + len(ids) - self._window_bp + 1
         return ids[start : start + self._window_bp]
 
+    @property
+    def first_stretch(self) -> str:
+        """Where it begins, for messages."""
+        stretch = self.stretches[0]
+        return f"{stretch.contig}:{stretch.start}-{stretch.end}"
+
+    def add_to(self, digest: "hashlib._Hash", weight: float) -> None:
+        """What decides the windows: intervals and bases."""
+        spans = [(stretch.contig, stretch.start, stretch.end) for stretch in self.stretches]
+        digest.update(json.dumps([weight, spans]).encode())
+        for stretch in self.stretches:
+            digest.update(stretch.ids.data)
+
 
 def load_corpus(
     sources: Sequence[GenomeSource], window_bp: int, seed: int, max_unknown_share: float = MAX_UNKNOWN_SHARE
@@ -174,7 +189,17 @@ def load_corpus(
     used = [source for source in sources if source.weight != 0]
     if not used:
         raise ValueError(f"expected a weight above 0, got 0 for all of {list_names([_name(each) for each in sources])}")
-    return Corpus([load_genome(source) for source in used], window_bp, seed, max_unknown_share)
+    opened: dict[Path, ShardFolder] = {}
+    return Corpus([_load(source, opened) for source in used], window_bp, seed, max_unknown_share)
+
+
+def _load(source: GenomeSource, opened: dict[Path, ShardFolder]) -> LoadedGenome | ShardedGenome:
+    sharded = find_sharded(source.fasta)
+    if sharded is None:
+        return load_genome(source)
+    if source.intervals is not None:
+        raise ValueError(f"{source.fasta}: intervals go with a FASTA, not with shards: shard the stretches alone")
+    return load_sharded(*sharded, source.name, source.weight, opened)
 
 
 def load_genome(source: GenomeSource) -> LoadedGenome:
@@ -211,7 +236,7 @@ def _name(source: GenomeSource) -> str:
     return source.name or _NAME_ENDS.sub("", name) or name
 
 
-def _shares(genomes: Sequence[LoadedGenome], num_bases: Sequence[int]) -> list[float]:
+def _shares(genomes: Sequence[LoadedGenome | ShardedGenome], num_bases: Sequence[int]) -> list[float]:
     """Shares that sum to 1: those given, and what they leave divided by bases among the rest."""
     for genome in genomes:
         if genome.weight is not None and not (math.isfinite(genome.weight) and genome.weight >= 0):

@@ -15,7 +15,9 @@ from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Self, Union, get_args, get_origin, get_type_hints
 
 from ldarnet.config import PRESETS, ModelConfig
+from ldarnet.data.names import find_genome
 from ldarnet.train.corpus import GenomeSource
+from ldarnet.train.sequence_shards_corpus import find_sharded
 
 
 class Limit(NamedTuple):
@@ -202,6 +204,7 @@ def load_settings(toml: Path | None, overrides: Mapping[str, Any]) -> TrainSetti
     for key, value in overrides.items():
         _put(values, key, value, "command line", Path())
     where = "settings" if toml is None else str(toml)
+    _place_sharded(values, where)
     try:
         settings = TrainSettings(**values)
     except ValueError as error:
@@ -209,6 +212,19 @@ def load_settings(toml: Path | None, overrides: Mapping[str, Any]) -> TrainSetti
     if not settings.genomes and not settings.shards:
         raise ValueError(f"{where}: expected something to train on, got neither a [[genome]] nor train.shards")
     return settings
+
+
+def _place_sharded(values: dict[str, Any], where: str) -> None:
+    """Folders of shards are genomes that windows are drawn from at random, not files read as a stream."""
+    given = values.get("shards", ())
+    sharded = [shard for shard in given if find_sharded(shard)]
+    if not sharded:
+        return
+    if len(sharded) < len(given):
+        others = [shard for shard in given if shard not in sharded]
+        raise ValueError(f"{where}: shards: expected folders of shards or files, got both: {sharded[0]}, {others[0]}")
+    values["shards"] = ()
+    values["genomes"] = (*values.get("genomes", ()), *(GenomeSource(shard) for shard in sharded))
 
 
 def parse_override(text: str) -> tuple[str, Any]:
@@ -308,7 +324,8 @@ def _put(values: dict[str, Any], key: str, value: object, where: str, folder: Pa
 
 
 def _moved(genome: dict[str, Any], folder: Path) -> dict[str, str]:
-    return {name: str(folder / genome[name]) for name in ("fasta", "intervals") if genome[name]}
+    moved = {"fasta": find_genome(genome["fasta"], folder)}
+    return moved | ({"intervals": str(folder / genome["intervals"])} if genome["intervals"] else {})
 
 
 def _check_keys(keys: Iterable[str], known: Iterable[str]) -> None:
