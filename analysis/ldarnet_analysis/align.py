@@ -1,8 +1,8 @@
 """An analysis from beginning to end: sites, controls, profiles, tests, files. `Analysis.run` is its contents page."""
 
-import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,12 +13,8 @@ import pandas as pd
 
 from ldarnet.genome import Genome
 from ldarnet.tracks import Track, open_track
-from ldarnet.tracks.atomic import PartialFile
 from ldarnet_analysis.balance import imbalance
 from ldarnet_analysis.comparisons import (
-    MAX_T_COLUMNS,
-    ODDS_COLUMNS,
-    PROFILE_COLUMNS,
     TESTED_SIGNALS,
     Findings,
     Tracks,
@@ -27,7 +23,7 @@ from ldarnet_analysis.comparisons import (
     untested,
 )
 from ldarnet_analysis.control_rules import DECOY_RUNGS, RULES, Landmarks
-from ldarnet_analysis.controls import PAIR_COLUMNS, Controls, draw_controls
+from ldarnet_analysis.controls import Controls, draw_controls
 from ldarnet_analysis.coverage import keep_covered, uncovered_regions
 from ldarnet_analysis.covered_blocks import covered_blocks, shared_regions
 from ldarnet_analysis.crossfit import CrossFit, cross_fit
@@ -47,6 +43,7 @@ from ldarnet_analysis.primary import fill_q, tests_table
 from ldarnet_analysis.profiles import Values, check_same_assembly
 from ldarnet_analysis.promoters import outside_windows
 from ldarnet_analysis.residual import write_residual
+from ldarnet_analysis.result_files import finding_tables, joined, write_results
 from ldarnet_analysis.result_tables import file_name
 
 POSITION_RUNGS = tuple(RULES)
@@ -183,13 +180,14 @@ class Analysis:
         self._save(entry, "sites", sites["site_id"], matrices, offsets)
         peaks += [(entry.name, signal, *found) for signal, found in self._peaks(matrices, loci, offsets)]
         row_of = pd.Series(np.arange(len(sites)), index=sites["site_id"])
-        for rung in self.settings.rungs:
-            if rung not in POSITION_RUNGS or (rung == "same-dinucleotide" and entry.kind not in SPLICE):
-                continue
-            try:
-                drawn = self._draw(entry, rung, sites)
-            except ValueError as error:
-                untested(findings, entry, rung, "no sites", str(error))
+        rungs = [
+            rung
+            for rung in self.settings.rungs
+            if rung in POSITION_RUNGS and (rung != "same-dinucleotide" or entry.kind in SPLICE)
+        ]
+        for rung, drawn in zip(rungs, self._draw_all(entry, rungs, sites), strict=True):
+            if isinstance(drawn, ValueError):
+                untested(findings, entry, rung, "no sites", str(drawn))
                 continue
             controls[entry.name, rung] = drawn
             if drawn.pairs.empty:
@@ -204,6 +202,21 @@ class Analysis:
             self._save(entry, rung, drawn.pairs["pair_id"], found, offsets)
         num_loci = len(set(loci))
         self.say(f"{entry.name}: {len(sites):,} sites, {num_loci:,} loci")
+
+    def _draw_all(
+        self, entry: PanelEntry, rungs: Sequence[str], sites: pd.DataFrame
+    ) -> Iterator[Controls | ValueError]:
+        """The controls of each rung, or why there are none, in the order given."""
+
+        def draw(rung: str) -> Controls | ValueError:
+            try:
+                return self._draw(entry, rung, sites)
+            except ValueError as error:
+                return error
+
+        # What a rung draws depends on the seed and the rung alone; two at a time, as candidates take memory.
+        with ThreadPoolExecutor(2) as pool:
+            yield from pool.map(draw, rungs)
 
     def _draw(self, entry: PanelEntry, rung: str, sites: pd.DataFrame) -> Controls:
         annotated = [table for table in (self.annotated, self.sites.tss) if table is not None]
@@ -337,33 +350,18 @@ class Analysis:
         peaks: list[tuple[Any, ...]],
         seconds: float,
     ) -> None:
-        def joined(tables: list[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
-            return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(columns))
-
-        unmatched = [
-            drawn.unmatched.assign(rung=rung, **{"class": name})[["class", "rung", "site_id", "reason"]]
-            for (name, rung), drawn in controls.items()
-        ]
         logos = [
             count_site_bases(self.genome, sites, np.arange(-LOGO_REACH_BP, LOGO_REACH_BP)).assign(**{"class": name})
             for name, sites in self.sites.by_class.items()
         ]
-        files = {
+        tables = finding_tables(findings, controls) | {
             "sites": self.sites.table(),
-            "pairs": joined([drawn.pairs for drawn in controls.values()], PAIR_COLUMNS),
-            "balance": joined([d.balance for d in controls.values()], ("class", "rung", "covariate")),
-            "profiles": joined(findings.profiles, PROFILE_COLUMNS),
             "tests": tests,
-            "odds": pd.DataFrame(findings.odds, columns=ODDS_COLUMNS),
-            "max_t": joined(findings.max_t, MAX_T_COLUMNS),
             "peaks": pd.DataFrame(peaks, columns=["class", "signal", *Peak._fields]),
-            "unmatched": joined(unmatched, ("class", "rung", "site_id", "reason")),
             "r2": self.r2,
             "density": self.density,
             "logos": joined([each[LOGO_COLUMNS] for each in logos], LOGO_COLUMNS),
         }
-        for name, table in files.items():
-            _write(self.out / f"{name}.tsv", table.to_csv(sep="\t", index=False, na_rep="nan", float_format="%.6g"))
         notes = [*self.sites.notes, *(f"{n} {r}: {note}" for (n, r), d in controls.items() for note in d.notes)]
         record = self.facts | {
             "panel": [entry.provenance() for entry in self.panel],
@@ -371,14 +369,4 @@ class Analysis:
             "notes": notes,
             "seconds": round(seconds, 1),
         }
-        _write(self.out / "run.json", json.dumps(record, indent=2, default=str) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    part = PartialFile(path)
-    try:
-        part.file.write(text.encode())
-        part.close()
-        part.publish()
-    finally:
-        part.discard()
+        write_results(self.out, tables, record)
