@@ -7,6 +7,9 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 # GPU=1 installs the build of torch with CUDA (into a new .venv: a torch that is there is kept).
 GPU ?=
 
+# How many processes share the tests, a file of tests to each.
+JOBS ?= 2
+
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -28,13 +31,13 @@ endif
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@echo "Variables: PYTHON=$(PYTHON)  GPU=1 (torch with CUDA)  TORCH_INDEX= (PyPI only)  MODEL=$(MODEL)"
+	@echo "Variables: PYTHON=$(PYTHON)  GPU=1 (torch with CUDA)  TORCH_INDEX= (PyPI only)  JOBS=$(JOBS)  MODEL=$(MODEL)"
 
 demo: $(VENV)/.core ## boundary track of a small demo genome, into demo/
 	$(BIN)/ldarnet demo --out demo
 
 test: $(VENV)/.dev ## the tests that take seconds each
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(JOBS) --dist loadfile
 
 test-slow: $(VENV)/.dev ## the tests that take minutes
 	$(BIN)/pytest -m slow
