@@ -1,8 +1,8 @@
 """An analysis from beginning to end: sites, controls, profiles, tests, files. `Analysis.run` is its contents page."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -103,11 +103,15 @@ class Analysis:
         with ExitStack() as stack:
             tracks = self._open_tracks(stack)
             self._keep_covered(tracks["raw"].plus)
+            # Two at a time, as candidates take memory; meanwhile this thread compares those that are there.
+            pool = ThreadPoolExecutor(2)
+            stack.callback(pool.shutdown, cancel_futures=True)
+            being_drawn = self._start_drawing(pool)
             offsets = np.arange(-self.settings.flank_bp, self.settings.flank_bp + 1)
             peaks: list[tuple[Any, ...]] = []
             for entry in self.panel:
                 if entry.name in self.sites.by_class:
-                    self._position_rungs(entry, tracks, offsets, findings, controls, peaks)
+                    self._position_rungs(entry, being_drawn, tracks, offsets, findings, controls, peaks)
                 else:
                     reason = self.sites.missing.get(entry.name, "no sites")
                     for rung in self.settings.rungs:
@@ -166,6 +170,7 @@ class Analysis:
     def _position_rungs(
         self,
         entry: PanelEntry,
+        being_drawn: Mapping[tuple[str, str], Future[Controls]],
         tracks: Mapping[str, Tracks],
         offsets: np.ndarray,
         findings: Findings,
@@ -180,14 +185,11 @@ class Analysis:
         self._save(entry, "sites", sites["site_id"], matrices, offsets)
         peaks += [(entry.name, signal, *found) for signal, found in self._peaks(matrices, loci, offsets)]
         row_of = pd.Series(np.arange(len(sites)), index=sites["site_id"])
-        rungs = [
-            rung
-            for rung in self.settings.rungs
-            if rung in POSITION_RUNGS and (rung != "same-dinucleotide" or entry.kind in SPLICE)
-        ]
-        for rung, drawn in zip(rungs, self._draw_all(entry, rungs, sites), strict=True):
-            if isinstance(drawn, ValueError):
-                untested(findings, entry, rung, "no sites", str(drawn))
+        for rung in self._rungs_of(entry):
+            try:
+                drawn = being_drawn[entry.name, rung].result()
+            except ValueError as error:
+                untested(findings, entry, rung, "no sites", str(error))
                 continue
             controls[entry.name, rung] = drawn
             if drawn.pairs.empty:
@@ -203,20 +205,25 @@ class Analysis:
         num_loci = len(set(loci))
         self.say(f"{entry.name}: {len(sites):,} sites, {num_loci:,} loci")
 
-    def _draw_all(
-        self, entry: PanelEntry, rungs: Sequence[str], sites: pd.DataFrame
-    ) -> Iterator[Controls | ValueError]:
-        """The controls of each rung, or why there are none, in the order given."""
+    def _rungs_of(self, entry: PanelEntry) -> list[str]:
+        """The rungs asked for that need positions only, as far as they make sense for the class."""
+        return [
+            rung
+            for rung in self.settings.rungs
+            if rung in POSITION_RUNGS and (rung != "same-dinucleotide" or entry.kind in SPLICE)
+        ]
 
-        def draw(rung: str) -> Controls | ValueError:
-            try:
-                return self._draw(entry, rung, sites)
-            except ValueError as error:
-                return error
+    def _start_drawing(self, pool: ThreadPoolExecutor) -> dict[tuple[str, str], Future[Controls]]:
+        """Have the controls of every class and rung drawn, in the order in which they are asked for.
 
-        # What a rung draws depends on the seed and the rung alone; two at a time, as candidates take memory.
-        with ThreadPoolExecutor(2) as pool:
-            yield from pool.map(draw, rungs)
+        What is drawn depends on seed, class and rung alone.
+        """
+        return {
+            (entry.name, rung): pool.submit(self._draw, entry, rung, self.sites.by_class[entry.name])
+            for entry in self.panel
+            if entry.name in self.sites.by_class
+            for rung in self._rungs_of(entry)
+        }
 
     def _draw(self, entry: PanelEntry, rung: str, sites: pd.DataFrame) -> Controls:
         annotated = [table for table in (self.annotated, self.sites.tss) if table is not None]
