@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from ldarnet_analysis import report
-from ldarnet_analysis.figures import class_figure, figure_bytes
+from ldarnet_analysis.figures import class_figure, figure_bytes, provenance_of
 from ldarnet_analysis.html_text import Cell, table, text
 from ldarnet_analysis.result_tables import read_results
 from ldarnet_analysis.screen_images import short_svg
@@ -170,10 +170,15 @@ def test_inputs_and_command_are_those_of_the_run(page):
     assert "Random seed" not in page.text, "not in this run's settings"
 
 
-def test_the_folder_of_the_program_is_left_out(tmp_path):
-    run = RUN | {"command": ["/opt/tools/bin/ldarnet", "align", "--out", "x"]}
-    page = report.report_html(small(tmp_path, run))
-    assert "ldarnet align --out x" in page and "/opt/tools" not in page
+def test_where_files_lay_on_a_machine_is_left_out(tmp_path):
+    command = ["/opt/tools/bin/ldarnet", "align", "--track", "/data/me/p.bw", "--fasta=~/g.fa", "--sites", "../s.bed"]
+    results = small(tmp_path, RUN | {"command": [*command, "--model", "owner/name", "--out", "res/x"]})
+    assert results.command == [
+        *("ldarnet", "align", "--track", "p.bw", "--fasta=g.fa", "--sites", "s.bed"),
+        *("--model", "owner/name", "--out", "res/x"),
+    ]
+    for shown in (report.report_html(results), str(provenance_of(results))):
+        assert "p.bw" in shown and "/opt/tools" not in shown and "/data/me" not in shown
 
 
 def test_numbers_sort_by_value_and_are_set_right():

@@ -127,13 +127,13 @@ def test_the_figure_has_a_panel_a_class_and_a_row_a_genome(inputs):
         (lambda text: "", r"tests\.tsv: expected tab-separated text"),
         (
             lambda text: text.replace("effect", "size", 1),
-            r"tests\.tsv: expected the columns class, rung, .* got .*size",
+            r"tests\.tsv: expected the columns class, rung, .*; missing: effect$",
         ),
         (lambda text: text.splitlines()[0] + "\n", r"tests\.tsv: expected at least one test, got none"),
         (lambda text: text.replace("\tok\t", "\tfine\t"), "expected as status one of ok, .* got 'fine'"),
         (
             lambda text: re.sub(r"(donor\trandom\traw\t)[^\t]+", r"\1much", text),
-            "expected numbers as effect, got 'much'",
+            r"tests\.tsv, row 1: expected a number as effect, got 'much'",
         ),
     ],
 )

@@ -3,7 +3,6 @@
 Nothing is pooled over genomes: they share ancestors, so their effects are not independent of each other.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,10 @@ import pandas as pd
 from ldarnet_analysis.cross_genome_figure import cross_genome_figure
 from ldarnet_analysis.cross_genome_page import cross_genome_html
 from ldarnet_analysis.figure_files import figure_bytes, save_figure
+from ldarnet_analysis.json_object import read_object
 from ldarnet_analysis.multiplicity import benjamini_hochberg
-from ldarnet_analysis.primary import PRIMARY_FAMILY, STATUSES, TEST_COLUMNS
+from ldarnet_analysis.primary import PRIMARY_FAMILY, TEST_COLUMNS
+from ldarnet_analysis.result_tables import read_run, read_table
 from ldarnet_analysis.screen_images import short_svg
 
 EFFECT_COLUMNS = ["genome", *TEST_COLUMNS[:8], "q_across", *TEST_COLUMNS[8:], "model", "model_sha256", "strand"]
@@ -22,7 +23,6 @@ TRACK_COLUMNS = [
     *("genome", "fasta", "contigs", "bases", "values", "model", "model_sha256", "strand"),
     *("window_bp", "halo_bp", "seconds", "aligned"),
 ]
-_TEXT = ("class", "rung", "signal", "status", "reason")
 
 
 def write_cross_genome(alignments: Mapping[str, Path], tracks: Mapping[str, Path], out: Path) -> str:
@@ -54,9 +54,12 @@ def gather_effects(alignments: Mapping[str, Path]) -> pd.DataFrame:
         raise ValueError("expected at least one aligned genome, got none: give a genome an annotation")
     parts = []
     for name, folder in alignments.items():
-        sidecar = _json(folder / "run.json").get("track_sidecar") or {}
+        sidecar = read_run(folder).get("track_sidecar") or {}
         made = _made_by(sidecar)
-        parts.append(_read_tests(folder / "tests.tsv").assign(genome=name, **made))
+        tests = read_table(folder, "tests")
+        if tests.empty:
+            raise ValueError(f"{folder}/tests.tsv: expected at least one test, got none")
+        parts.append(tests.assign(genome=name, **made))
     effects = pd.concat(parts, ignore_index=True)
     is_primary = effects["status"] == "ok"
     for column, value in PRIMARY_FAMILY.items():
@@ -70,7 +73,7 @@ def track_table(tracks: Mapping[str, Path], alignments: Mapping[str, Path]) -> p
     rows = []
     for name, track in tracks.items():
         path = track.with_name(f"{track.name}.json")
-        record = _json(path)
+        record = read_object(path, "ldarnet boundaries")
         try:
             settings, fasta = record["settings"], record["fasta"]
             numbers = (len(fasta["contigs"]), record["bases"], record["values"])
@@ -87,36 +90,3 @@ def _made_by(record: Mapping[str, Any]) -> dict[str, str]:
     settings = record.get("settings") or {}
     values = (model.get("name"), model.get("sha256"), settings.get("strand"))
     return dict(zip(("model", "model_sha256", "strand"), (str(each or "unknown") for each in values), strict=True))
-
-
-def _read_tests(path: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, sep="\t", dtype=dict.fromkeys(_TEXT, str), keep_default_na=False, na_values=["nan"])
-    except FileNotFoundError:
-        raise ValueError(f"expected the table {path}, which is not there: run ldarnet align") from None
-    except ValueError as error:
-        raise ValueError(f"{path}: expected tab-separated text with a header line: {error}") from None
-    if list(table.columns) != TEST_COLUMNS:
-        raise ValueError(f"{path}: expected the columns {', '.join(TEST_COLUMNS)}, got {', '.join(table.columns)}")
-    if table.empty:
-        raise ValueError(f"{path}: expected at least one test, got none")
-    for column in TEST_COLUMNS:
-        if column not in _TEXT and not pd.api.types.is_numeric_dtype(table[column]):
-            raise ValueError(f"{path}: expected numbers as {column}, got {table[column].iloc[0]!r} and others")
-    if unknown := set(table["status"]) - set(STATUSES):
-        raise ValueError(
-            f"{path}: expected as status one of {', '.join(STATUSES)}, got {sorted(map(str, unknown))[0]!r}"
-        )
-    return table
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"expected {path}, which is not there") from None
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: expected JSON: {error}") from None
-    if not isinstance(record, dict):
-        raise ValueError(f"{path}: expected a JSON object, got {type(record).__name__}")
-    return record

@@ -1,18 +1,15 @@
 """The report across genomes: one HTML file that needs nothing else, neither network nor other files."""
 
-import base64
-import hashlib
 from collections.abc import Iterator
-from pathlib import Path
 
 import pandas as pd
 
-from ldarnet_analysis.html_text import Cell, bullets, folded, image, paragraph, section, section_headings, table, text
+from ldarnet_analysis.html_text import Cell, bullets, folded, image, paragraph, section, table
 from ldarnet_analysis.primary import PRIMARY_FAMILY
+from ldarnet_analysis.report_page import report_page
 from ldarnet_analysis.style import LOOKS, SIGNALS, signed
 from ldarnet_analysis.verdicts import ALPHA, chance_number, primary_rows, rows_of, verdict
 
-_HERE = Path(__file__).parent
 _HOW_TO_READ = (
     "Every number is of one genome, against controls in that genome: paired, tested by locus, intervals of 95 %.",
     f"The pre-registered test of a site class is the residual against the rung {PRIMARY_FAMILY['rung']}. Its q is "
@@ -25,8 +22,6 @@ _HOW_TO_READ = (
 
 def cross_genome_html(effects: pd.DataFrame, tracks: pd.DataFrame, svg: bytes) -> str:
     """The page, from EFFECT_COLUMNS, TRACK_COLUMNS and the figure; the same input gives the same bytes."""
-    style, script = ((_HERE / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
-    policy = f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'"
     figure = image(svg, "svg", "Effect and interval by site class and genome", _caption(), "two-columns")
     body = "".join(
         [
@@ -37,16 +32,7 @@ def cross_genome_html(effects: pd.DataFrame, tracks: pd.DataFrame, svg: bytes) -
             section("How to read this", [bullets(_HOW_TO_READ)], "read"),
         ]
     )
-    links = "".join(f'<li><a href="#{target}">{heading}</a></li>' for target, heading in section_headings(body))
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{text(policy)}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Boundaries across genomes</title><style>{style}</style></head>\n"
-        '<body><header><h1>Boundaries across genomes</h1><p class="soft">Where a DNA language model cuts its input, '
-        f"around annotated sites and around matched controls.</p></header><nav><ul>{links}</ul></nav>\n"
-        f"<main>{body}</main><script>{script}</script></body></html>\n"
-    )
+    return report_page("Boundaries across genomes", body)
 
 
 def _caption() -> str:
@@ -128,7 +114,3 @@ def _tests_table(tests: pd.DataFrame, caption: str) -> str:
 
 def _interval(lo: float, hi: float) -> str:
     return "" if pd.isna(lo) or pd.isna(hi) else f"{signed(lo, 4)} to {signed(hi, 4)}"
-
-
-def _digest(content: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}"

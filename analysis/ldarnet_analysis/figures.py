@@ -60,7 +60,7 @@ OVERVIEW_FIGURES = MappingProxyType(
 )
 
 _ROW_MM = 4.0
-_PROVENANCE_KEYS = ("command", "versions", "inputs", "track_sidecar", "settings")
+_PROVENANCE_KEYS = ("versions", "inputs", "track_sidecar", "settings")
 
 
 def balance_figure(results: Results, cls: str, preset: Preset = ONE_COLUMN) -> Figure:
@@ -149,7 +149,7 @@ def write_figures(results: Results, preset: Preset = ONE_COLUMN) -> list[Path]:
 
 def provenance_of(results: Results) -> dict[str, Any]:
     """What of run.json is written into the metadata of every figure; nothing that changes when a run is repeated."""
-    return {key: results.run[key] for key in _PROVENANCE_KEYS if key in results.run}
+    return {"command": results.command} | {key: results.run[key] for key in _PROVENANCE_KEYS if key in results.run}
 
 
 def _save(figure: Figure | None, stem: Path, title: str, results: Results) -> list[Path]:

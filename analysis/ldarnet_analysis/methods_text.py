@@ -1,7 +1,6 @@
 """The methods of an analysis as a paragraph for a paper, its numbers filled in; only what was done is claimed."""
 
 import shlex
-from pathlib import PurePath
 from typing import Any
 
 from ldarnet_analysis.balance import MAX_SMD
@@ -41,11 +40,7 @@ def citation_lines(results: Results) -> list[str]:
 
 def command_text(results: Results) -> str:
     """The command that made the analysis, as it could be typed; empty if not recorded."""
-    command = results.run.get("command", "")
-    if not isinstance(command, list):
-        return str(command)
-    # where the program lies on the machine that ran it says nothing to a reader
-    return shlex.join([PurePath(str(command[0])).name, *map(str, command[1:])]) if command else ""
+    return shlex.join(results.command)
 
 
 def tracks_text(results: Results) -> str:

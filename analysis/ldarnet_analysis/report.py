@@ -1,15 +1,12 @@
 """The report: one HTML file that needs nothing else, neither network nor other files.
 
-Figures are images inside the page; its style and its script (which sorts tables) are the page's own, and a content
-security policy forbids every other. Text from data is escaped.
+Figures are images inside the page. Text from data is escaped.
 """
 
-import base64
-import hashlib
 from pathlib import Path
 
 from ldarnet.tracks.atomic import PartialFile
-from ldarnet_analysis.html_text import section_headings
+from ldarnet_analysis.report_page import report_page
 from ldarnet_analysis.report_sections import (
     class_section,
     density_section,
@@ -21,7 +18,6 @@ from ldarnet_analysis.report_sections import (
 from ldarnet_analysis.result_tables import Results, read_results
 
 REPORT_NAME = "report.html"
-_HERE = Path(__file__).parent
 
 
 def write_report(results_dir: Path) -> Path:
@@ -43,8 +39,6 @@ def write_report(results_dir: Path) -> Path:
 
 def report_html(results: Results) -> str:
     """The page."""
-    style, script = ((_HERE / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
-    policy = f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'"
     targets = {cls: f"class-{number}" for number, cls in enumerate(results.classes, start=1)}
     body = "".join(
         [
@@ -56,17 +50,4 @@ def report_html(results: Results) -> str:
             methods_section(results),
         ]
     )
-    links = "".join(f'<li><a href="#{target}">{heading}</a></li>' for target, heading in section_headings(body))
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Boundaries around sites</title><style>{style}</style></head>\n"
-        '<body><header><h1>Boundaries around sites</h1><p class="soft">Where a DNA language model cuts its input, '
-        f"around annotated sites and around matched controls.</p></header><nav><ul>{links}</ul></nav>\n"
-        f"<main>{body}</main><script>{script}</script></body></html>\n"
-    )
-
-
-def _digest(content: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}"
+    return report_page("Boundaries around sites", body)

@@ -1,9 +1,8 @@
 """The files of an analysis, read back and checked before anything is drawn from them."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ from ldarnet_analysis.balance import BALANCE_COLUMNS
 from ldarnet_analysis.controls import PAIR_COLUMNS
 from ldarnet_analysis.density import DENSITY_COLUMNS
 from ldarnet_analysis.heatmaps import SavedMatrix, load_matrix
+from ldarnet_analysis.json_object import read_object
 from ldarnet_analysis.logos import LOGO_COLUMNS
 from ldarnet_analysis.primary import STATUSES, TEST_COLUMNS
 from ldarnet_analysis.r2_plot import R2_COLUMNS
@@ -66,6 +66,12 @@ class Results:
         return list(dict.fromkeys([*self["tests"]["class"], *self["profiles"]["class"]]))
 
     @property
+    def command(self) -> list[str]:
+        """The command that made the analysis, without where on a machine the program and its files lay."""
+        recorded = self.run.get("command")
+        return [_without_folders(str(each)) for each in recorded] if isinstance(recorded, list) else []
+
+    @property
     def windows(self) -> dict[str, tuple[int, int]]:
         """Offsets (first, last) that the primary value of a class is the mean of, as run.json's panel says."""
         found = {}
@@ -89,8 +95,13 @@ def read_results(folder: Path) -> Results:
     Raises ValueError, naming file and row, for tables that are missing, lack a column, hold text where a number is
     expected or a rung, signal or status that does not exist, and for a run.json that is no JSON object.
     """
-    tables = {name: _read_table(folder / f"{name}.tsv", table) for name, table in _TABLES.items()}
-    return Results(folder, _read_run(folder / "run.json"), MappingProxyType(tables))
+    tables = {name: read_table(folder, name) for name in _TABLES}
+    return Results(folder, read_run(folder), MappingProxyType(tables))
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """What run.json says of an analysis. Raises ValueError where it is missing or no JSON object."""
+    return read_object(folder / "run.json", "ldarnet align")
 
 
 def file_name(site_class: str) -> str:
@@ -98,7 +109,15 @@ def file_name(site_class: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in site_class)
 
 
-def _read_table(path: Path, expected: _Table) -> pd.DataFrame:
+def _without_folders(argument: str) -> str:
+    """The last part of a path that starts at the root, at home or further up; anything else as it is."""
+    option, equals, value = argument.rpartition("=") if argument.startswith("--") else ("", "", argument)
+    return option + equals + (PurePath(value).name if value.startswith(("/", "~", "..")) else value)
+
+
+def read_table(folder: Path, name: str) -> pd.DataFrame:
+    """One table of `read_results`, checked as there."""
+    path, expected = folder / f"{name}.tsv", _TABLES[name]
     if not path.is_file():
         if expected.is_needed:
             raise ValueError(f"expected the table {path.name} in {path.parent}, which is not there")
@@ -107,15 +126,15 @@ def _read_table(path: Path, expected: _Table) -> pd.DataFrame:
         table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8")
     except ValueError as error:
         raise ValueError(f"{path}: expected tab-separated text with a header line: {error}") from error
-    if missing := [name for name in expected.columns if name not in table.columns]:
+    if missing := [column for column in expected.columns if column not in table.columns]:
         raise ValueError(f"{path}: expected the columns {', '.join(expected.columns)}; missing: {', '.join(missing)}")
-    for name in expected.columns:
-        if name not in _NAMES | _PLACES:
-            table[name] = _numbers(table[name], path)
-    for name, known in (("rung", LOOKS), ("signal", SIGNALS)):
-        if name in expected.columns:
-            _check_known(table[name], list(known), path)
-    if path.stem == "tests":
+    for column in expected.columns:
+        if column not in _NAMES | _PLACES:
+            table[column] = _numbers(table[column], path)
+    for column, known in (("rung", LOOKS), ("signal", SIGNALS)):
+        if column in expected.columns:
+            _check_known(table[column], list(known), path)
+    if name == "tests":
         _check_known(table["status"], list(STATUSES), path)
     return table
 
@@ -136,15 +155,3 @@ def _check_known(column: pd.Series, known: list[str], path: Path) -> None:
     if len(wrong):
         where = f"{path}, row {int(wrong.index[0]) + 1}"
         raise ValueError(f"{where}: expected as {column.name} one of {', '.join(known)}, got {wrong.iloc[0]!r}")
-
-
-def _read_run(path: Path) -> dict[str, Any]:
-    try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"expected run.json in {path.parent}, which is not there") from None
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: expected JSON: {error}") from error
-    if not isinstance(run, dict):
-        raise ValueError(f"{path}: expected a JSON object, got {type(run).__name__}")
-    return run

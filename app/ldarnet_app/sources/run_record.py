@@ -1,10 +1,10 @@
 """What `run.json` says of an analysis."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ldarnet_analysis.json_object import read_object
 from ldarnet_app.file_cache import per_file
 from ldarnet_app.sources.sidecars import NOT_RECORDED, part
 
@@ -16,13 +16,7 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 @per_file(maxsize=4)
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: expected JSON, as `ldarnet align` writes it: {error}") from error
-    if not isinstance(run, dict):
-        raise ValueError(f"{path}: expected a JSON object, got {type(run).__name__}")
-    return run
+    return read_object(path, "`ldarnet align`")
 
 
 def run_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -1,6 +1,5 @@
 """The file beside a track that says how it was made, read with care: anybody may have written or edited it."""
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ldarnet.genome import Contig, open_genome
+from ldarnet_analysis.json_object import read_object
 from ldarnet_app.file_cache import per_file
 
 NOT_RECORDED = "not recorded"
@@ -36,13 +36,7 @@ def read_sidecar(track: Path) -> dict[str, Any] | None:
 def _read(path: Path) -> dict[str, Any]:
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"{path}: expected a sidecar of at most {MAX_BYTES >> 20} MB, got a larger file")
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: expected JSON, as `ldarnet-boundaries` writes it: {error}") from error
-    if not isinstance(record, dict):
-        raise ValueError(f"{path}: expected a JSON object, got {type(record).__name__}")
-    return record
+    return read_object(path, "`ldarnet-boundaries`")
 
 
 def part(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
