@@ -6,8 +6,8 @@ however many threads there are.
 
 import numpy as np
 
-from ldarnet.model.cpu_kernels import sigmoid
 from ldarnet.model.jit import kernel
+from ldarnet.model.vector_math import sigmoid
 
 
 @kernel()

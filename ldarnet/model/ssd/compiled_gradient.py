@@ -1,30 +1,35 @@
-"""Gradients of the recurrence for CPUs: two sweeps over the bases.
+"""Gradients of the recurrence for CPUs: blocks of steps as products of small matrices (see `steps`).
 
-With s[t] = decay[t] s[t-1] + dt[t] x[t] B[t] and y[t] = C[t] s[t], let g[t] be the gradient of s[t]. The first sweep
-runs the recurrence again and collects dC[t] = dy[t] s[t]; the second runs it backwards for g and collects dB[t] and
-dx[t]. The gradient of the decay needs <g[t], s[t-1]>, which would need both states of a base at once. It follows from
-what the two sweeps have collected instead: with e[t] = decay[t] <g[t], s[t-1]>,
+With dy the gradient of the outputs, S the state before a block and G the gradient of the state after it, and
+kept[t, s] = exp(a[t] - a[s]) for s <= t:
 
-    e[t] = e[t+1] + dy[t].y[t] - <g[t], dt[t] x[t] B[t]> = e[t+1] + C[t].dC[t] - B[t].dB[t],
+    dS           = exp(a[last]) G + sum over t of exp(a[t]) C[t] dy[t]
+    d(dt x)[s]   = exp(a[last] - a[s]) B[s] G + sum over t of kept[t, s] (C[t].B[s]) dy[t]
+    dC[t]        = exp(a[t]) S dy[t] + sum over s of kept[t, s] (dy[t].dt[s] x[s]) B[s]
+    dB[s]        = exp(a[last] - a[s]) G dt[s] x[s] + sum over t of kept[t, s] (dy[t].dt[s] x[s]) C[t]
 
-a sum of scalars whose terms nearly cancel. What a base gives to itself is in both and is left out of both. Rounding
-errors still pile up, so the sum starts afresh from a kept state every few bases.
+The step sizes also set the fading. The gradient of dt[t] A is what passes over base t, from all that comes before it
+to all that comes from it on: the state that enters the block and the inputs before t, to the outputs from t on and
+the state that leaves. Every term is a sum of products; none is a difference of large numbers.
 
-No loop here both sums and stores: such a loop runs in another order where its arrays happen to lie close together,
-and a training that is gone on with would differ in its last bits from one that was never stopped.
+The first pass over a head keeps the state before every block, the second runs from the end. No loop here both sums
+and stores: such a loop runs in another order where its arrays happen to lie close together, and a training that is
+gone on with would differ in its last bits from one that was never stopped.
 """
 
 import numpy as np
 
 from ldarnet.model.jit import kernel
+from ldarnet.model.ssd.steps import STEPS, address, advance, fading, likeness, padded, scaled, take_maps, take_rows
+from ldarnet.model.tiles import multiply, transpose
 
-_KEEP_EVERY = 16
+_NEW, _ADD = np.float32(0), np.float32(1)
 
 
 @kernel()
 def gradients(
-    first_scan: int,
-    last_scan: int,
+    first_run: int,
+    last_run: int,
     x: np.ndarray,
     dt: np.ndarray,
     A: np.ndarray,
@@ -39,157 +44,256 @@ def gradients(
     dC: np.ndarray,
     dD: np.ndarray,
 ) -> None:
-    """Fill the gradients of scans first..last-1; a scan is one direction of one sequence, all its heads.
-
-    `dB` and `dC` must come as zeros: the heads of a scan add up in them.
-    """
+    """Fill the gradients of runs first..last-1; a run is one direction of one sequence, all its heads."""
     _, length, num_dir, num_heads, dim = x.shape
     num_state = B.shape[3]
-    state = np.empty((dim, num_state), dtype=np.float32)
-    collected = np.empty(num_state, dtype=np.float32)
-    inputs = np.empty(dim, dtype=np.float32)
-    readout = np.empty(length, dtype=np.float64)
-    kept = np.empty(((length + _KEEP_EVERY - 1) // _KEEP_EVERY, dim, num_state), dtype=np.float32)
-    for scan in range(first_scan, last_scan):
-        b, d = scan // num_dir, scan % num_dir
+    wide_dim, wide_state = padded(dim), padded(num_state)
+    num_blocks = (length + STEPS - 1) // STEPS
+    maps = np.zeros((STEPS, wide_state), dtype=np.float32)
+    Bt = np.empty((num_blocks, wide_state, STEPS), dtype=np.float32)
+    Ct, dBt, dCt = np.empty_like(Bt), np.empty_like(Bt), np.empty_like(Bt)
+    alike = np.empty((num_blocks, STEPS, STEPS), dtype=np.float32)
+    pairs = np.empty_like(alike)
+    states = np.empty((num_blocks, wide_state, wide_dim), dtype=np.float32)
+    state, grad = np.empty((wide_state, wide_dim), dtype=np.float32), np.empty((wide_state, wide_dim), dtype=np.float32)
+    x_rows, dy_rows = np.zeros((STEPS, wide_dim), dtype=np.float32), np.zeros((STEPS, wide_dim), dtype=np.float32)
+    to_inputs = np.empty((STEPS, wide_dim), dtype=np.float32)
+    sizes, power = np.empty(STEPS, dtype=np.float32), np.empty(STEPS, dtype=np.float32)
+    since_start, to_last = np.empty(STEPS, dtype=np.float32), np.empty(STEPS, dtype=np.float32)
+    weights, passing = np.empty(STEPS, dtype=np.float32), np.empty(STEPS, dtype=np.float32)
+    from_state, into_state = np.empty(STEPS, dtype=np.float32), np.empty(STEPS, dtype=np.float32)
+    kept, within = np.empty((STEPS, STEPS), dtype=np.float32), np.empty((STEPS, STEPS), dtype=np.float32)
+    own = np.empty(STEPS, dtype=np.float32)
+    turned, scaled_turned = np.empty((wide_dim, STEPS), dtype=np.float32), np.empty((wide_dim, STEPS), dtype=np.float32)
+    part, scaled_map = np.empty((wide_state, STEPS), dtype=np.float32), np.empty((wide_state, STEPS), dtype=np.float32)
+    for run in range(first_run, last_run):
+        b, d = run // num_dir, run % num_dir
+        step = 1 if d == 0 else -1
+        for block in range(num_blocks):
+            num = min(STEPS, length - block * STEPS)
+            start = block * STEPS if d == 0 else length - 1 - block * STEPS
+            take_maps(B[b, :, d], C[b, :, d], start, step, num, maps, Bt[block], Ct[block])
+            likeness(Bt[block], Ct[block], alike[block])
+        dBt[:] = 0
+        dCt[:] = 0
+        pairs[:] = 0
         for h in range(num_heads):
             rate = A[d, h]
             state[:] = 0
-            for step in range(length):
-                t = step if d == 0 else length - 1 - step
-                if step % _KEEP_EVERY == 0:
-                    kept[step // _KEEP_EVERY] = state
-                size = dt[b, t, d, h]
-                for p in range(dim):
-                    inputs[p] = size * x[b, t, d, h, p]
-                own = np.float32(0)
-                for p in range(dim):
-                    own += inputs[p] * dy[b, t, d, h, p]
-                collected[:] = 0
-                _advance(state, np.exp(size * rate), inputs, B[b, t, d], dy[b, t, d, h], collected)
-                total = np.float32(0)
-                for n in range(num_state):
-                    total += C[b, t, d, n] * collected[n]
-                for n in range(num_state):
-                    dC[b, t, d, n] += collected[n] + own * B[b, t, d, n]
-                readout[t] = total
+            for block in range(num_blocks):
+                num = min(STEPS, length - block * STEPS)
+                start = block * STEPS if d == 0 else length - 1 - block * STEPS
+                _copy(state, states[block])
+                for i in range(STEPS):
+                    sizes[i] = dt[b, start + step * i, d, h] if i < num else np.float32(0)
+                fading(sizes, rate, power, kept, since_start)
+                for s in range(STEPS):
+                    weights[s] = kept[STEPS - 1, s] * sizes[s]
+                scaled(Bt[block], weights, scaled_map)
+                take_rows(x[b, :, d, h], start, step, num, x_rows)
+                advance(state, scaled_map, address(x_rows), wide_dim, since_start[STEPS - 1])
 
-            state[:] = 0
-            decay_after = np.float32(0)
-            decay_term = np.float64(0)
-            sum_dA = np.float64(0)
-            sum_dD = np.float64(0)
-            for step in range(length - 1, -1, -1):
-                t = step if d == 0 else length - 1 - step
-                size = dt[b, t, d, h]
-                for p in range(dim):
-                    inputs[p] = size * x[b, t, d, h, p]
-                own = np.float32(0)
-                for p in range(dim):
-                    own += inputs[p] * dy[b, t, d, h, p]
-                collected[:] = 0
-                out = dx[b, t, d, h]
-                _retreat(state, decay_after, inputs, B[b, t, d], C[b, t, d], dy[b, t, d, h], collected, out)
-                decay_after = np.exp(size * rate)
-                total = np.float32(0)
-                for n in range(num_state):
-                    total += B[b, t, d, n] * collected[n]
-                for n in range(num_state):
-                    dB[b, t, d, n] += collected[n] + own * C[b, t, d, n]
-                to_step = np.float32(0)
-                to_skip = np.float32(0)
-                for p in range(dim):
-                    to_step += x[b, t, d, h, p] * out[p]
-                    to_skip += x[b, t, d, h, p] * dy[b, t, d, h, p]
-                for p in range(dim):
-                    out[p] = size * out[p] + D[d, h] * dy[b, t, d, h, p]
-                if step % _KEEP_EVERY == 0:
-                    decay_term = np.float64(decay_after) * _inner_product(state, kept[step // _KEEP_EVERY])
-                else:
-                    decay_term += readout[t] - np.float64(total)
-                ddt[b, t, d, h] = np.float32(to_step + decay_term * rate)
-                sum_dA += decay_term * size
-                sum_dD += np.float64(to_skip)
+            grad[:] = 0
+            sum_dA, sum_dD = np.float64(0), np.float64(0)
+            for block in range(num_blocks - 1, -1, -1):
+                num = min(STEPS, length - block * STEPS)
+                start = block * STEPS if d == 0 else length - 1 - block * STEPS
+                before = states[block]
+                for i in range(STEPS):
+                    sizes[i] = dt[b, start + step * i, d, h] if i < num else np.float32(0)
+                fading(sizes, rate, power, kept, since_start)
+                for s in range(STEPS):
+                    to_last[s] = kept[STEPS - 1, s]
+                    weights[s] = to_last[s] * sizes[s]
+                take_rows(x[b, :, d, h], start, step, num, x_rows)
+                take_rows(dy[b, :, d, h], start, step, num, dy_rows)
+                passing_all = since_start[STEPS - 1] * _inner_product(before, grad)
+
+                # What the inputs of the block give to the state that leaves it.
+                transpose(address(turned), STEPS, address(x_rows), wide_dim, STEPS, wide_dim)
+                scaled(turned, weights, scaled_turned)
+                multiply(
+                    address(part),
+                    STEPS,
+                    wide_state,
+                    STEPS,
+                    address(grad),
+                    wide_dim,
+                    1,
+                    address(scaled_turned),
+                    STEPS,
+                    wide_dim,
+                    _NEW,
+                )
+                _collect(part, Bt[block], dBt[block], into_state)
+                # dy[t].x[s], and with it what passes between bases of the block.
+                multiply(
+                    address(within),
+                    STEPS,
+                    STEPS,
+                    STEPS,
+                    address(dy_rows),
+                    wide_dim,
+                    1,
+                    address(turned),
+                    STEPS,
+                    wide_dim,
+                    _NEW,
+                )
+                for t in range(STEPS):
+                    own[t] = within[t, t]
+                    for s in range(STEPS):
+                        within[t, s] *= kept[t, s] * sizes[s]
+                for t in range(STEPS):
+                    for s in range(STEPS):
+                        pairs[block, t, s] += within[t, s]
+                        within[t, s] *= alike[block, t, s]
+                        kept[t, s] *= alike[block, t, s]
+                scaled(Bt[block], to_last, scaled_map)
+                multiply(
+                    address(to_inputs),
+                    wide_dim,
+                    STEPS,
+                    wide_dim,
+                    address(scaled_map),
+                    1,
+                    STEPS,
+                    address(grad),
+                    wide_dim,
+                    wide_state,
+                    _NEW,
+                )
+                multiply(
+                    address(to_inputs),
+                    wide_dim,
+                    STEPS,
+                    wide_dim,
+                    address(kept),
+                    1,
+                    STEPS,
+                    address(dy_rows),
+                    wide_dim,
+                    STEPS,
+                    _ADD,
+                )
+                # What the state that enters the block gives to its outputs.
+                transpose(address(turned), STEPS, address(dy_rows), wide_dim, STEPS, wide_dim)
+                scaled(turned, since_start, scaled_turned)
+                multiply(
+                    address(part),
+                    STEPS,
+                    wide_state,
+                    STEPS,
+                    address(before),
+                    wide_dim,
+                    1,
+                    address(scaled_turned),
+                    STEPS,
+                    wide_dim,
+                    _NEW,
+                )
+                _collect(part, Ct[block], dCt[block], from_state)
+                scaled(Ct[block], since_start, scaled_map)
+                advance(grad, scaled_map, address(dy_rows), wide_dim, since_start[STEPS - 1])
+
+                _passing(within, from_state, into_state, passing_all, passing)
+                for i in range(num):
+                    t = start + step * i
+                    to_size = np.float32(0)
+                    for p in range(dim):
+                        to_size += x_rows[i, p] * to_inputs[i, p]
+                    for p in range(dim):
+                        dx[b, t, d, h, p] = sizes[i] * to_inputs[i, p] + D[d, h] * dy_rows[i, p]
+                    ddt[b, t, d, h] = passing[i] * rate + to_size
+                    sum_dA += np.float64(passing[i]) * np.float64(sizes[i])
+                    sum_dD += np.float64(own[i])
             dA[b, d, h] = np.float32(sum_dA)
             dD[b, d, h] = np.float32(sum_dD)
+        for block in range(num_blocks):
+            num = min(STEPS, length - block * STEPS)
+            start = block * STEPS if d == 0 else length - 1 - block * STEPS
+            transpose(address(within), STEPS, address(pairs[block]), STEPS, STEPS, STEPS)
+            multiply(
+                address(dCt[block]),
+                STEPS,
+                wide_state,
+                STEPS,
+                address(Bt[block]),
+                STEPS,
+                1,
+                address(within),
+                STEPS,
+                STEPS,
+                _ADD,
+            )
+            multiply(
+                address(dBt[block]),
+                STEPS,
+                wide_state,
+                STEPS,
+                address(Ct[block]),
+                STEPS,
+                1,
+                address(pairs[block]),
+                STEPS,
+                STEPS,
+                _ADD,
+            )
+            _give_back(dBt[block], maps, dB[b, :, d], start, step, num)
+            _give_back(dCt[block], maps, dC[b, :, d], start, step, num)
 
 
-@kernel(inline=True)
-def _advance(
-    state: np.ndarray, decay: np.float32, inputs: np.ndarray, B: np.ndarray, dy: np.ndarray, collected: np.ndarray
+@kernel()
+def _copy(source: np.ndarray, target: np.ndarray) -> None:
+    for n in range(source.shape[0]):
+        for p in range(source.shape[1]):
+            target[n, p] = source[n, p]
+
+
+@kernel()
+def _collect(part: np.ndarray, maps: np.ndarray, total: np.ndarray, weight: np.ndarray) -> None:
+    """Add `part` to `total`, and set weight[t] to the sum over n of maps[n, t] part[n, t]: all [N, STEPS]."""
+    for t in range(STEPS):
+        weight[t] = 0
+    for n in range(part.shape[0]):
+        for t in range(STEPS):
+            total[n, t] += part[n, t]
+        for t in range(STEPS):
+            weight[t] += maps[n, t] * part[n, t]
+
+
+@kernel()
+def _passing(
+    within: np.ndarray, from_state: np.ndarray, into_state: np.ndarray, whole: np.float32, out: np.ndarray
 ) -> None:
-    """Move the state on by one base, and collect dy times what it held before; two rows share a pass over B."""
-    dim, num_state = state.shape
-    paired = dim - dim % 2
-    for p in range(0, paired, 2):
-        row0, row1 = state[p], state[p + 1]
-        u0, u1 = inputs[p], inputs[p + 1]
-        y0, y1 = dy[p], dy[p + 1]
-        for n in range(num_state):
-            s0 = decay * row0[n]
-            s1 = decay * row1[n]
-            collected[n] += y0 * s0 + y1 * s1
-            row0[n] = s0 + u0 * B[n]
-            row1[n] = s1 + u1 * B[n]
-    for p in range(paired, dim):
-        row, u, y = state[p], inputs[p], dy[p]
-        for n in range(num_state):
-            s = decay * row[n]
-            collected[n] += y * s
-            row[n] = s + u * B[n]
+    """Gradient of each base's dt A: what goes over it from the state before, from inputs before it, and through."""
+    later = np.zeros(STEPS, dtype=np.float32)
+    read_later = np.float32(0)
+    for t in range(STEPS - 1, -1, -1):
+        for s in range(STEPS):
+            later[s] += within[t, s]
+        read_later += from_state[t]
+        total = whole + read_later
+        for s in range(t):
+            total += later[s] + into_state[s]
+        out[t] = total
 
 
-@kernel(inline=True)
-def _retreat(
-    grad: np.ndarray,
-    decay: np.float32,
-    inputs: np.ndarray,
-    B: np.ndarray,
-    C: np.ndarray,
-    dy: np.ndarray,
-    collected: np.ndarray,
-    to_inputs: np.ndarray,
-) -> None:
-    """Move back by one base (`decay` is that of the base after it), and collect what goes to B and to the inputs.
-
-    What later bases give goes to `collected`, that and the base's own to `to_inputs`.
-    """
-    dim, num_state = grad.shape
-    paired = dim - dim % 2
-    for p in range(0, paired, 2):
-        row0, row1 = grad[p], grad[p + 1]
-        u0, u1 = inputs[p], inputs[p + 1]
-        y0, y1 = dy[p], dy[p + 1]
-        for n in range(num_state):
-            g0 = decay * row0[n]
-            g1 = decay * row1[n]
-            collected[n] += u0 * g0 + u1 * g1
-            row0[n] = g0 + y0 * C[n]
-            row1[n] = g1 + y1 * C[n]
-        a0 = a1 = np.float32(0)
-        for n in range(num_state):
-            a0 += row0[n] * B[n]
-            a1 += row1[n] * B[n]
-        to_inputs[p] = a0
-        to_inputs[p + 1] = a1
-    for p in range(paired, dim):
-        row, u, y = grad[p], inputs[p], dy[p]
-        for n in range(num_state):
-            g = decay * row[n]
-            collected[n] += u * g
-            row[n] = g + y * C[n]
-        a = np.float32(0)
-        for n in range(num_state):
-            a += row[n] * B[n]
-        to_inputs[p] = a
+@kernel()
+def _give_back(turned: np.ndarray, rows: np.ndarray, out: np.ndarray, start: int, step: int, num: int) -> None:
+    """The block [N, STEPS] as rows start, start + step, ... of out [L, N]."""
+    transpose(address(rows), rows.shape[1], address(turned), STEPS, turned.shape[0], STEPS)
+    for i in range(num):
+        for k in range(out.shape[1]):
+            out[start + step * i, k] = rows[i, k]
 
 
-@kernel(inline=True)
-def _inner_product(a: np.ndarray, b: np.ndarray) -> np.float64:
-    total = np.float64(0)
-    for p in range(a.shape[0]):
+@kernel()
+def _inner_product(a: np.ndarray, b: np.ndarray) -> np.float32:
+    total = np.float32(0)
+    for n in range(a.shape[0]):
         part = np.float32(0)
-        for n in range(a.shape[1]):
-            part += a[p, n] * b[p, n]
-        total += np.float64(part)
+        for p in range(a.shape[1]):
+            part += a[n, p] * b[n, p]
+        total += part
     return total

@@ -1,0 +1,94 @@
+"""What the forward scan for CPUs and its gradient share: a block of steps, and how fast the state fades within it.
+
+A block holds `STEPS` bases in reading order. With a[t] the sum of dt A up to base t, and S the state before the block,
+
+    y[t] = exp(a[t]) C[t] S + sum over s <= t of exp(a[t] - a[s]) (C[t].B[s]) dt[s] x[s] + D x[t]
+    S'   = exp(a[last]) S   + sum over s of exp(a[last] - a[s]) B[s] dt[s] x[s]
+
+so that nearly all the work is in products of small matrices (Dao & Gu 2024, arXiv:2405.21060, section 6). Every
+exponent is at most 0. Matrices of B and C are kept as [state, step], and rows are padded with zeros to whole tiles.
+"""
+
+import numpy as np
+
+from ldarnet.model.jit import kernel
+from ldarnet.model.tiles import BLOCK, multiply, transpose
+from ldarnet.model.vector_math import exp
+
+STEPS = BLOCK
+_TINY = np.float32(1e-30)
+"""What has faded to less is taken as 0: numbers smaller than float32 can hold precisely are slow to compute with."""
+_NEW, _ADD = np.float32(0), np.float32(1)
+
+
+@kernel(inline=True)
+def padded(size: int) -> int:
+    """The next multiple of a tile."""
+    return (size + BLOCK - 1) // BLOCK * BLOCK
+
+
+@kernel(inline=True)
+def address(array: np.ndarray) -> np.intp:
+    """Where the numbers of an array begin; the caller keeps it alive."""
+    return np.intp(array.ctypes.data)
+
+
+@kernel()
+def take_maps(
+    B: np.ndarray, C: np.ndarray, start: int, step: int, num: int, rows: np.ndarray, Bt: np.ndarray, Ct: np.ndarray
+) -> None:
+    """Bt and Ct [state, STEPS] of bases start, start + step, ... (`num` of them, zeros after); B and C are [L, N]."""
+    for source, turned in ((B, Bt), (C, Ct)):
+        for i in range(num):
+            for k in range(source.shape[1]):
+                rows[i, k] = source[start + step * i, k]
+        rows[num:] = 0
+        transpose(address(turned), STEPS, address(rows), rows.shape[1], STEPS, rows.shape[1])
+
+
+@kernel()
+def take_rows(x: np.ndarray, start: int, step: int, num: int, rows: np.ndarray) -> None:
+    """Rows start, start + step, ... of x [L, P] into `rows` [STEPS, padded P], zeros after."""
+    for i in range(num):
+        for p in range(x.shape[1]):
+            rows[i, p] = x[start + step * i, p]
+    rows[num:] = 0
+
+
+@kernel()
+def likeness(Bt: np.ndarray, Ct: np.ndarray, out: np.ndarray) -> None:
+    """out[t, s] = C[t].B[s]."""
+    multiply(address(out), STEPS, STEPS, STEPS, address(Ct), 1, STEPS, address(Bt), STEPS, Bt.shape[0], _NEW)
+
+
+@kernel()
+def fading(sizes: np.ndarray, rate: np.float32, power: np.ndarray, kept: np.ndarray, since_start: np.ndarray) -> None:
+    """kept[t, s] = exp(a[t] - a[s]) for s <= t, 0 elsewhere; since_start[t] = exp(a[t])."""
+    decay = np.empty(STEPS, dtype=np.float32)
+    exp(sizes, rate, power, power.view(np.int32), decay)
+    whole = np.float32(1)
+    row = np.zeros(STEPS, dtype=np.float32)
+    for t in range(STEPS):
+        whole *= decay[t]
+        since_start[t] = whole
+        for s in range(STEPS):
+            left = row[s] * decay[t]
+            row[s] = left if left > _TINY else np.float32(0)
+        row[t] = 1
+        for s in range(STEPS):
+            kept[t, s] = row[s]
+
+
+@kernel()
+def scaled(maps: np.ndarray, factors: np.ndarray, out: np.ndarray) -> None:
+    """out[n, t] = maps[n, t] * factors[t]."""
+    for n in range(maps.shape[0]):
+        for t in range(STEPS):
+            out[n, t] = maps[n, t] * factors[t]
+
+
+@kernel()
+def advance(state: np.ndarray, to_end: np.ndarray, x: int, x_row: int, left: np.float32) -> None:
+    """Move the state [N, P] on by a block: left * state + sum over s of to_end[:, s] x[s]."""
+    num_state, dim = state.shape
+    multiply(address(state), dim, num_state, dim, address(to_end), STEPS, 1, x, x_row, STEPS, left)
