@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ldarnet.model.jit import kernel
 from ldarnet.model.ssd import BACKENDS
 from ldarnet.model.tiles import BLOCK, multiply, transpose
-from ldarnet.model.vector_math import exp, sigmoid
+from ldarnet.model.vector_math import exp, sigmoid, softplus
 
 blocks = st.integers(1, 6).map(lambda n: n * BLOCK)
 
@@ -36,12 +36,9 @@ def backwards(out, a, b):
 
 
 @kernel()
-def row_function(name, x, out):
-    power = np.empty_like(x)
-    if name == 0:
-        exp(x, np.float32(1), power, power.view(np.int32), out)
-    else:
-        sigmoid(x, power, power.view(np.int32), out)
+def of_each(name, x, out):
+    for i in range(x.shape[0]):
+        out[i] = exp(x[i]) if name == 0 else sigmoid(x[i]) if name == 1 else softplus(x[i])
 
 
 def normal(*shape):
@@ -78,17 +75,18 @@ def test_transpose_equals_numpy(rows, columns):
     assert (out == a.T).all()
 
 
-def test_exp_and_sigmoid():
+@pytest.mark.parametrize("name", range(3), ids=["exp", "sigmoid", "softplus"])
+def test_functions_of_numbers(name):
+    truth = [np.exp, lambda x: 1 / (1 + np.exp(-x)), lambda x: np.logaddexp(0, x)][name]
     x = np.concatenate([np.linspace(-86, 86, 4001), [0, -1e-8, 1e-8]]).astype(np.float32)
     out = np.empty_like(x)
-    row_function(0, x, out)
-    np.testing.assert_allclose(out, np.exp(x.astype(np.float64)), rtol=4e-7)
-    row_function(1, x, out)
-    np.testing.assert_allclose(out, 1 / (1 + np.exp(-x.astype(np.float64))), rtol=4e-7)
-    far = np.array([-1e30, 1e30, -200, 200], dtype=np.float32)
-    out = np.empty_like(far)
-    row_function(1, far, out)
-    np.testing.assert_allclose(out, [0, 1, 0, 1], atol=1e-30)
+    of_each(name, x, out)
+    np.testing.assert_allclose(out, truth(x.astype(np.float64)), rtol=1e-6 if name == 2 else 5e-7)
+    far, out = np.array([-1e30, -200, 200, 1e30], dtype=np.float32), np.empty(4, dtype=np.float32)
+    of_each(name, far, out)
+    assert np.isfinite(out).all()
+    if name:
+        np.testing.assert_allclose(out, [[0, 0, 1, 1], [0, 0, 200, 1e30]][name - 1], atol=1e-30)
 
 
 @pytest.mark.parametrize("num_heads", [1, 3, 5])

@@ -32,8 +32,6 @@ def conv_silu_gradient(
     row = np.empty(num_channels, dtype=np.float32)
     gate = np.empty(num_channels, dtype=np.float32)
     grad = np.empty(num_channels, dtype=np.float32)
-    power = np.empty(num_channels, dtype=np.float32)
-    power_bits = power.view(np.int32)
     for b in range(first, last):
         for t in range(length):
             for direction in range(2):
@@ -44,7 +42,8 @@ def conv_silu_gradient(
                     if 0 <= source < length:
                         for c in range(num_channels):
                             row[c] += weight[direction, tap, c] * x[b, source, c]
-                sigmoid(row, power, power_bits, gate)
+                for c in range(num_channels):
+                    gate[c] = sigmoid(row[c])
                 grad[:end_x] = grad_x[b, t, direction]
                 grad[end_x:end_b] = grad_b[b, t, direction]
                 grad[end_b:] = grad_c[b, t, direction]
@@ -82,12 +81,11 @@ def gated_norm_gradient(
     gate = np.empty(width, dtype=np.float32)
     gated = np.empty(width, dtype=np.float32)
     to_gate = np.empty(width, dtype=np.float32)
-    power = np.empty(width, dtype=np.float32)
-    power_bits = power.view(np.int32)
     for b in range(first, last):
         for t in range(length):
             row_z[:] = z[b, t]
-            sigmoid(row_z, power, power_bits, share)
+            for i in range(width):
+                share[i] = sigmoid(row_z[i])
             for i in range(width):
                 gate[i] = row_z[i] * share[i]
             to_gate[:] = 0

@@ -31,9 +31,6 @@ def conv_silu(
     end_x = out_x.shape[3]
     end_b = end_x + out_b.shape[3]
     row = np.empty(num_channels, dtype=np.float32)
-    gate = np.empty(num_channels, dtype=np.float32)
-    power = np.empty(num_channels, dtype=np.float32)
-    power_bits = power.view(np.int32)
     for position in range(first, last):
         b, t = position // length, position % length
         for direction in range(2):
@@ -44,9 +41,8 @@ def conv_silu(
                 if 0 <= source < length:
                     for c in range(num_channels):
                         row[c] += weight[direction, tap, c] * x[b, source, c]
-            sigmoid(row, power, power_bits, gate)
             for c in range(num_channels):
-                row[c] *= gate[c]
+                row[c] *= sigmoid(row[c])
             out_x[b, t, direction, :] = row[:end_x]
             out_b[b, t, direction, :] = row[end_x:end_b]
             out_c[b, t, direction, :] = row[end_b:]
@@ -65,16 +61,11 @@ def gated_norm(
 ) -> None:
     """out = scale * sum over directions of rms_norm(y * silu(z)) * weight: [B, L, 2, D], [B, L, D] -> [B, L, D]."""
     _, length, num_directions, width = y.shape
-    row_z = np.empty(width, dtype=np.float32)
     gate = np.empty(width, dtype=np.float32)
-    power = np.empty(width, dtype=np.float32)
-    power_bits = power.view(np.int32)
     for position in range(first, last):
         b, t = position // length, position % length
-        row_z[:] = z[b, t]
-        sigmoid(row_z, power, power_bits, gate)
         for i in range(width):
-            gate[i] *= row_z[i]
+            gate[i] = z[b, t, i] * sigmoid(z[b, t, i])
         total = out[b, t]
         total[:] = 0
         for direction in range(num_directions):

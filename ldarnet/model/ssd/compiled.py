@@ -73,7 +73,7 @@ def _forward(
     alike = np.empty((STEPS, STEPS), dtype=np.float32)
     kept = np.empty((STEPS, STEPS), dtype=np.float32)
     x_rows, y_rows = np.zeros((STEPS, wide_dim), dtype=np.float32), np.empty((STEPS, wide_dim), dtype=np.float32)
-    sizes, power = np.empty(STEPS, dtype=np.float32), np.empty(STEPS, dtype=np.float32)
+    sizes = np.empty(STEPS, dtype=np.float32)
     since_start, weights = np.empty(STEPS, dtype=np.float32), np.empty(STEPS, dtype=np.float32)
     for item in range(first, last):
         run, group = item // num_groups, item % num_groups
@@ -91,7 +91,7 @@ def _forward(
             for h in range(first_head, last_head):
                 for i in range(STEPS):
                     sizes[i] = dt[b, start + step * i, d, h] if i < num else np.float32(0)
-                fading(sizes, A[d, h], power, kept, since_start)
+                fading(sizes, A[d, h], kept, since_start)
                 for s in range(STEPS):
                     weights[s] = kept[STEPS - 1, s] * sizes[s]
                 for t in range(STEPS):

@@ -58,7 +58,7 @@ def gradients(
     state, grad = np.empty((wide_state, wide_dim), dtype=np.float32), np.empty((wide_state, wide_dim), dtype=np.float32)
     x_rows, dy_rows = np.zeros((STEPS, wide_dim), dtype=np.float32), np.zeros((STEPS, wide_dim), dtype=np.float32)
     to_inputs = np.empty((STEPS, wide_dim), dtype=np.float32)
-    sizes, power = np.empty(STEPS, dtype=np.float32), np.empty(STEPS, dtype=np.float32)
+    sizes = np.empty(STEPS, dtype=np.float32)
     since_start, to_last = np.empty(STEPS, dtype=np.float32), np.empty(STEPS, dtype=np.float32)
     weights, passing = np.empty(STEPS, dtype=np.float32), np.empty(STEPS, dtype=np.float32)
     from_state, into_state = np.empty(STEPS, dtype=np.float32), np.empty(STEPS, dtype=np.float32)
@@ -86,7 +86,7 @@ def gradients(
                 _copy(state, states[block])
                 for i in range(STEPS):
                     sizes[i] = dt[b, start + step * i, d, h] if i < num else np.float32(0)
-                fading(sizes, rate, power, kept, since_start)
+                fading(sizes, rate, kept, since_start)
                 for s in range(STEPS):
                     weights[s] = kept[STEPS - 1, s] * sizes[s]
                 scaled(Bt[block], weights, scaled_map)
@@ -101,7 +101,7 @@ def gradients(
                 before = states[block]
                 for i in range(STEPS):
                     sizes[i] = dt[b, start + step * i, d, h] if i < num else np.float32(0)
-                fading(sizes, rate, power, kept, since_start)
+                fading(sizes, rate, kept, since_start)
                 for s in range(STEPS):
                     to_last[s] = kept[STEPS - 1, s]
                     weights[s] = to_last[s] * sizes[s]

@@ -62,10 +62,11 @@ def likeness(Bt: np.ndarray, Ct: np.ndarray, out: np.ndarray) -> None:
 
 
 @kernel()
-def fading(sizes: np.ndarray, rate: np.float32, power: np.ndarray, kept: np.ndarray, since_start: np.ndarray) -> None:
+def fading(sizes: np.ndarray, rate: np.float32, kept: np.ndarray, since_start: np.ndarray) -> None:
     """kept[t, s] = exp(a[t] - a[s]) for s <= t, 0 elsewhere; since_start[t] = exp(a[t])."""
     decay = np.empty(STEPS, dtype=np.float32)
-    exp(sizes, rate, power, power.view(np.int32), decay)
+    for t in range(STEPS):
+        decay[t] = exp(sizes[t] * rate)
     whole = np.float32(1)
     row = np.zeros(STEPS, dtype=np.float32)
     for t in range(STEPS):
