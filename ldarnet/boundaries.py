@@ -73,9 +73,11 @@ class BatchRunner:
     """Runs the encoder and the routers on batches of windows."""
 
     def __init__(self, model: LDARNet, genome: Genome, settings: TrackSettings) -> None:
+        model.config.check_reads_dna()
         if settings.stage >= model.config.num_stages:
             stages = model.config.num_stages
-            raise ValueError(f"--stage {settings.stage}: the model has {stages} stages, counted from 0")
+            names = "1 stage" if stages == 1 else f"{stages} stages"
+            raise ValueError(f"--stage {settings.stage}: the model has {names}, counted from 0")
         self._model, self._genome, self._settings = model, genome, settings
         self._device = next(model.parameters()).device
 
@@ -125,7 +127,7 @@ class BatchRunner:
         except torch.cuda.OutOfMemoryError:
             given = self._settings.batch_tokens
             raise ValueError(f"--batch-tokens {given}: too many for the memory of {self._device}, try half") from None
-        probs = [r.prob.float().cpu().numpy() for r in routing]
+        probs = [r.raw_prob.float().cpu().numpy() for r in routing]
         cuts = [r.cut.cpu().numpy() for r in routing]
         return [
             stitch.values_at_cuts([p[i] for p in probs], [c[i] for c in cuts], length, self._settings.stage)

@@ -145,9 +145,10 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def convert_model(source: str, out: Path, *, context_bp: int | None, notes: dict[str, str]) -> int:
+def convert_model(source: str, out: Path, *, context_bp: int | None, notes: dict[str, str], half: bool = False) -> int:
     """Write any loadable model as our own file; returns its number of parameters.
 
+    `half` stores weights in float16 (two bytes instead of four, rounded once; they are float32 again when loaded).
     `notes` replace those of the source that have the same key. Raises CheckpointError or TrackError.
     """
     if out.suffix != ".safetensors":
@@ -157,13 +158,15 @@ def convert_model(source: str, out: Path, *, context_bp: int | None, notes: dict
     assert model.provenance is not None
     if context_bp is not None:
         model.config = replace(model.config, context_bp=context_bp)
-    save_model(model, out, {"name": out.stem, **model.provenance.notes, **notes})
+    dtype = torch.float16 if half else torch.float32
+    save_model(model, out, {"name": out.stem, **model.provenance.notes, **notes}, dtype=dtype)
     return model.num_parameters()
 
 
 def describe(model: LDARNet) -> dict[str, str]:
     """Facts about a model for people, in reading order."""
     config, origin = model.config, model.provenance
+    options = config.sibling_options()
     assert origin is not None
     return {
         "name": origin.name,
@@ -173,7 +176,8 @@ def describe(model: LDARNet) -> dict[str, str]:
         "layout": json.dumps(config.layout),
         "widths": ", ".join(map(str, config.d_model)),
         "stages": str(config.num_stages),
-        "context": f"{config.context_bp:,} bases",
+        "context": f"{config.context_bp:,} {'bases' if config.vocabulary == 'dna' else 'bytes'}",
+        **({"unlike LDARNet": ", ".join(f"{name} {value}" for name, value in options.items())} if options else {}),
         # Free text of whoever made the file: it must not pass for one of the facts above, nor steer a terminal.
         **{f"note {_printable(key)}": _printable(text) for key, text in origin.notes.items()},
     }

@@ -1,69 +1,38 @@
 """What a model is made of: frozen, validated, stored with every checkpoint.
 
-A layout is nested, outermost stage first: `("m3t1", ("M10",), "m4")` is an encoder of three Mamba layers and one
-attention layer, a ten-layer backbone on the chunks, and a four-layer decoder. Letters: m Mamba-2, t attention;
-upper case adds a SwiGLU after the mixer. A stage nested inside another gives a second level of chunks.
+LDARNet, its baselines, H-Net, dnaHNet and DNAChunker are configurations of one model; layouts are in `layout`.
 """
 
 import json
-import re
-from dataclasses import MISSING, asdict, dataclass, fields
+from collections.abc import Iterator
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from reprlib import repr as short_repr
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from ldarnet import vocab
+from ldarnet.layout import (
+    MAX_LAYERS,
+    MAX_STAGES,
+    Layer,
+    Layout,
+    as_layout,
+    layers_per_stage,
+    num_stages,
+    parse_stack,
+)
 
-Layout = tuple[Any, ...]
-"""`(backbone,)` or `(encoder, inner layout, decoder)`, each stack a string such as "m3t1"."""
+__all__ = ["MAX_LAYERS", "MAX_STAGES", "PRESETS", "Layer", "Layout", "ModelConfig", "num_stages", "parse_stack"]
 
-MAX_LAYERS = 1000
-MAX_STAGES = 8
 MAX_WIDTH = 1 << 16
 MAX_BP = 1 << 31
 """Beyond these a configuration is taken for a damaged file, before time and memory are spent on it."""
 
-_STACK = re.compile(r"(?:[mMtT][1-9][0-9]{0,8})+")
+PER_STAGE = ("d_model", "d_intermediate", "num_heads", "rotary_dim", "attention_window")
 
 
-@dataclass(frozen=True)
-class Layer:
-    """One residual layer: its mixer, and whether a SwiGLU follows."""
-
-    mixer: Literal["mamba2", "attention"]
-    has_mlp: bool
-
-
-def parse_stack(text: str) -> tuple[Layer, ...]:
-    """Layers of a stack string: "m3T1" is three Mamba-2 layers, then attention followed by a SwiGLU."""
-    if not isinstance(text, str) or not _STACK.fullmatch(text):
-        raise ValueError(
-            f"expected a stack such as 'm3t1' (letters m, M, t, T, each with a count), got {short_repr(text)}"
-        )
-    if (total := sum(int(count) for count in re.findall(r"\d+", text))) > MAX_LAYERS:
-        raise ValueError(f"expected at most {MAX_LAYERS} layers in a stack, got {total:,} in {short_repr(text)}")
-    return tuple(
-        Layer("mamba2" if letter in "mM" else "attention", letter.isupper())
-        for letter, count in re.findall(r"([mMtT])(\d+)", text)
-        for _ in range(int(count))
-    )
-
-
-def num_stages(layout: Layout) -> int:
-    """How many times the layout cuts its input into chunks (0 for a plain stack)."""
-    return 0 if len(layout) == 1 else 1 + num_stages(layout[1])
-
-
-def _as_layout(value: object, stage: int = 0) -> Layout:
-    if stage > MAX_STAGES:
-        raise ValueError(f"layout: expected at most {MAX_STAGES} stages inside one another, got more")
-    if not isinstance(value, (list, tuple)) or len(value) not in (1, 3):
-        raise ValueError(f"layout: expected [backbone] or [encoder, inner, decoder], got {short_repr(value)}")
-    parts = list(value)
-    for stack in parts[::2]:
-        parse_stack(stack)
-    if len(parts) == 3:
-        parts[1] = _as_layout(parts[1], stage + 1)
-    return tuple(parts)
+def _sibling(default: object) -> Any:  # noqa: ANN401 - the default of a field of any type
+    """A field of the sibling systems: not stored where it has its default, so that files of LDARNet stay the same."""
+    return field(default=default, metadata={"stored": "where it differs"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +42,11 @@ class ModelConfig:
     layout: Layout
     d_model: tuple[int, ...]
     d_intermediate: tuple[int, ...]
-    """SwiGLU width, rounded up to a multiple of 128; unused where a stage has no upper-case layer."""
+    """Width of the feed-forward layers, rounded up to a multiple of 128; unused where a stage has none."""
     num_heads: tuple[int, ...]
     rotary_dim: tuple[int, ...]
     attention_window: tuple[int, ...]
-    """Attention reaches this many tokens to either side; -1 = everywhere."""
+    """Attention reaches this many tokens to either side (backwards only in a causal model); -1 = everywhere."""
     d_state: int = 128
     d_conv: int = 4
     expand: int = 2
@@ -91,11 +60,35 @@ class ModelConfig:
     vocab_size: int = vocab.VOCAB_SIZE
     context_bp: int = 4096
     """Sequence length the weights were trained on: the default window of a track."""
+    objective: Literal["masked", "causal"] = _sibling("masked")
+    """Causal: every layer, and the smoothing of chunks, looks backwards only; logits at t are about token t + 1."""
+    mamba: Literal["mamba2", "mamba1"] = _sibling("mamba2")
+    """What the letters m and M stand for."""
+    dt_rank: int = _sibling(0)
+    """Rank of the step sizes of Mamba-1; 0 = a sixteenth of the width, rounded up."""
+    mlp: Literal["swiglu", "gelu"] = _sibling("swiglu")
+    """What follows the mixer of an upper-case letter."""
+    block_norm: Literal["rms", "layer"] = _sibling("rms")
+    router: Literal["symmetric", "previous", "current"] = _sibling("symmetric")
+    """Which token asks, the other answers: "previous" q of t-1 and k of t (as H-Net's code), "current" q of t and k of
+    t-1 (DNAChunker), "symmetric" the mean of both (LDARNet)."""
+    forced_cuts: Literal["none", "mask", "outer-mask"] = _sibling("none")
+    """A cut before and after every [MASK]: in every stage, so that it reaches the backbone alone, or in the first."""
+    chunking: Literal["select", "mean"] = _sibling("select")
+    """A chunk's vector: that of its first token, or the mean of its tokens."""
+    smoothing: Literal["chunks", "bases"] = _sibling("chunks")
+    """Moving averages over chunks, then copied to their tokens; or copied first, then averaged over the tokens."""
+    skip: Literal["projected", "unmasked"] = _sibling("projected")
+    """Around the chunks: a linear layer, or the identity, closed in chunks that hold a [MASK]."""
+    rotary_position: Literal["index", "centre"] = _sibling("index")
+    """Position of a token in attention: its number, or the middle of its bases."""
+    vocabulary: Literal["dna", "bytes"] = _sibling("dna")
+    """What ids stand for: bases (`vocab`), or bytes with 254 in front of a text and 255 behind it."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "layout", _as_layout(self.layout))
+        object.__setattr__(self, "layout", as_layout(self.layout))
         depth = num_stages(self.layout) + 1
-        for name in ("d_model", "d_intermediate", "num_heads", "rotary_dim", "attention_window"):
+        for name in PER_STAGE:
             value = getattr(self, name)
             if not isinstance(value, (list, tuple)) or not all(type(v) is int for v in value):
                 raise ValueError(f"{name}: expected whole numbers, one per stage, got {short_repr(value)}")
@@ -105,28 +98,52 @@ class ModelConfig:
             if max(value) > (most := MAX_BP if name == "attention_window" else MAX_WIDTH):
                 raise ValueError(f"{name}: expected at most {most:,}, got {short_repr(max(value))}")
             object.__setattr__(self, name, tuple(value))
-        for name in ("d_state", "d_conv", "expand", "head_dim", "cut_every", "vocab_size", "context_bp"):
+        for name in ("d_state", "d_conv", "expand", "head_dim", "cut_every", "vocab_size", "context_bp", "dt_rank"):
             value = getattr(self, name)
-            most = MAX_BP if name == "context_bp" else MAX_WIDTH
-            if type(value) is not int or not 1 <= value <= most:
-                raise ValueError(f"{name}: expected a whole number from 1 to {most:,}, got {short_repr(value)}")
-        if self.vocab_size < vocab.VOCAB_SIZE:
-            raise ValueError(f"vocab_size: expected {vocab.VOCAB_SIZE} or more, got {self.vocab_size}")
-        if self.fusion not in ("mean", "sum"):
-            raise ValueError(f"fusion: expected 'mean' or 'sum', got {short_repr(self.fusion)}")
-        if self.cuts not in ("learned", "fixed"):
-            raise ValueError(f"cuts: expected 'learned' or 'fixed', got {short_repr(self.cuts)}")
+            least, most = int(name != "dt_rank"), MAX_BP if name == "context_bp" else MAX_WIDTH
+            if type(value) is not int or not least <= value <= most:
+                raise ValueError(f"{name}: expected a whole number from {least} to {most:,}, got {short_repr(value)}")
+        for name, choices in _CHOICES.items():
+            if (value := getattr(self, name)) not in choices:
+                known = " or ".join(map(repr, choices)) if len(choices) == 2 else f"one of {', '.join(choices)}"
+                raise ValueError(f"{name}: expected {known}, got {short_repr(value)}")
+        least = vocab.VOCAB_SIZE if self.vocabulary == "dna" else vocab.NUM_BYTES
+        if self.vocab_size < least:
+            raise ValueError(f"vocab_size: expected {least} or more, got {self.vocab_size}")
         if list(self.d_model) != sorted(self.d_model) or self.d_model[0] < 1:
             raise ValueError(f"d_model: expected positive widths that never shrink inwards, got {self.d_model}")
-        layers_per_stage = _layers_per_stage(self.layout)
-        if (total := sum(map(len, layers_per_stage))) > MAX_LAYERS:
+        if problem := next(self._contradictions(), None):
+            raise ValueError(problem)
+        stages = layers_per_stage(self.layout)
+        if (total := sum(map(len, stages))) > MAX_LAYERS:
             raise ValueError(f"layout: expected at most {MAX_LAYERS} layers in all, got {total:,}")
-        for stage, layers in enumerate(layers_per_stage):
+        for stage, layers in enumerate(stages):
             self._check_stage(stage, layers)
+
+    def _contradictions(self) -> Iterator[str]:
+        """Options that cannot stand together, and why."""
+        hides_letters = self.objective == "masked" and self.vocabulary == "dna"
+        if self.objective == "masked" and self.vocabulary == "bytes":
+            yield "vocabulary 'bytes': there is no [MASK] among bytes; expected objective 'causal'"
+        for name, value in (("forced_cuts", "none"), ("skip", "projected")):
+            if getattr(self, name) != value and not hides_letters:
+                yield f"{name} {getattr(self, name)!r}: a causal model sees no [MASK]; expected {value!r}"
+        if self.objective == "causal":
+            if self.mamba == "mamba1":
+                yield "mamba 'mamba1': its layers read both directions; a causal model needs 'mamba2'"
+            if self.chunking == "mean":
+                yield "chunking 'mean': the mean of a chunk knows its later tokens; a causal model needs 'select'"
+            if self.rotary_position == "centre":
+                yield "rotary_position 'centre': it tells where a chunk will end; a causal model needs 'index'"
+        if self.dt_rank and self.mamba != "mamba1":
+            yield f"dt_rank {self.dt_rank}: only Mamba-1 has one; expected 0 or mamba 'mamba1'"
+        if self.cuts == "fixed" and self.forced_cuts != "none":
+            yield f"forced_cuts {self.forced_cuts!r}: fixed cuts stay where they are; expected 'none'"
 
     def _check_stage(self, stage: int, layers: tuple[Layer, ...]) -> None:
         width, heads, rotary = self.d_model[stage], self.num_heads[stage], self.rotary_dim[stage]
-        if any(layer.mixer == "mamba2" for layer in layers) and self.expand * width % self.head_dim:
+        has_mamba = any(layer.mixer == "mamba" for layer in layers)
+        if has_mamba and self.mamba == "mamba2" and self.expand * width % self.head_dim:
             raise ValueError(
                 f"stage {stage}: {self.expand} x width {width} is not a multiple of head_dim {self.head_dim}"
             )
@@ -145,9 +162,36 @@ class ModelConfig:
         """How many levels of chunks the model has."""
         return num_stages(self.layout)
 
+    @property
+    def is_causal(self) -> bool:
+        """Whether the model predicts the next token and never looks ahead."""
+        return self.objective == "causal"
+
+    def check_reads_dna(self) -> None:
+        """ValueError where ids are bytes of text."""
+        if self.vocabulary != "dna":
+            raise ValueError(
+                "the model reads bytes of text, not bases: DNA given to it would be read as other letters. "
+                "Choose a model with the vocabulary 'dna'"
+            )
+
+    def check_is(self, objective: Literal["masked", "causal"], *, to: str) -> None:
+        """ValueError unless the model has the objective that something needs, such as "score hidden letters"."""
+        if self.objective != objective:
+            what = "predicts the next letter" if self.is_causal else "fills in hidden letters"
+            raise ValueError(f"to {to} takes a {objective} model, and this one {what} (objective {self.objective!r})")
+
+    def sibling_options(self) -> dict[str, Any]:
+        """What sets the model apart from LDARNet: options of the sibling systems that differ from their defaults."""
+        return {name: getattr(self, name) for name, default in _UNSTORED.items() if getattr(self, name) != default}
+
+    def as_stored(self) -> dict[str, Any]:
+        """Field -> value, without fields of the sibling systems that have their defaults."""
+        return {name: value for name, value in asdict(self).items() if name not in _UNSTORED} | self.sibling_options()
+
     def to_json(self) -> str:
         """Canonical JSON, as stored in a checkpoint."""
-        return json.dumps(asdict(self), sort_keys=True)
+        return json.dumps(self.as_stored(), sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> "ModelConfig":
@@ -160,19 +204,49 @@ class ModelConfig:
             raise ValueError(f"the model configuration is not JSON: {error}") from None
         if not isinstance(values, dict):
             raise ValueError(f"expected a model configuration object, got {type(values).__name__}")
-        if unknown := sorted(values.keys() - {field.name for field in fields(cls)}):
+        if unknown := sorted(values.keys() - {each.name for each in fields(cls)}):
             raise ValueError(f"unknown keys in the model configuration: {short_repr(unknown)}")
-        required = {field.name for field in fields(cls) if field.default is MISSING}
+        required = {each.name for each in fields(cls) if each.default is MISSING}
         if missing := sorted(required - values.keys()):
             raise ValueError(f"keys missing from the model configuration: {', '.join(missing)}")
         return cls(**values)
 
 
-def _layers_per_stage(layout: Layout) -> list[tuple[Layer, ...]]:
-    if len(layout) == 1:
-        return [parse_stack(layout[0])]
-    return [parse_stack(layout[0]) + parse_stack(layout[2]), *_layers_per_stage(layout[1])]
+_UNSTORED = {each.name: each.default for each in fields(ModelConfig) if each.metadata}
+_KINDS = get_type_hints(ModelConfig)
+_CHOICES = {name: get_args(kind) for name, kind in _KINDS.items() if get_origin(kind) is Literal}
 
+
+def _hnet(layout: Layout, d_model: tuple[int, ...], d_intermediate: tuple[int, ...]) -> ModelConfig:
+    """A published H-Net over bytes (goombalab/hnet@3673fe1)."""
+    rotary_dim = {1024: 32, 1536: 48, 2048: 64}
+    return ModelConfig(
+        layout=layout,
+        d_model=d_model,
+        d_intermediate=d_intermediate,
+        num_heads=(16,) * len(d_model),
+        rotary_dim=tuple(rotary_dim[width] for width in d_model),
+        attention_window=(*(1023,) * (len(d_model) - 1), -1),
+        objective="causal",
+        router="previous",
+        vocabulary="bytes",
+        vocab_size=vocab.NUM_BYTES,
+        context_bp=8192,
+    )
+
+
+_DNACHUNKER: dict[str, Any] = {
+    "fusion": "sum",
+    "mamba": "mamba1",
+    "mlp": "gelu",
+    "block_norm": "layer",
+    "router": "current",
+    "forced_cuts": "mask",
+    "chunking": "mean",
+    "smoothing": "bases",
+    "skip": "unmasked",
+    "rotary_position": "centre",
+}
 
 PRESETS: dict[str, ModelConfig] = {
     "ldarnet-110m": ModelConfig(
@@ -200,6 +274,83 @@ PRESETS: dict[str, ModelConfig] = {
         attention_window=(1023, -1),
         d_state=32,
         context_bp=512,
+    ),
+    "hnet-1stage-L": _hnet(("m4", ("T22",), "m4"), (1024, 1536), (0, 4096)),
+    "hnet-1stage-XL": _hnet(("m4", ("T24",), "m4"), (1024, 2048), (0, 5504)),
+    "hnet-2stage-L": _hnet(("m4", ("T1m4", ("T26",), "m4T1"), "m4"), (1024, 1024, 1536), (0, 2816, 4096)),
+    "hnet-2stage-XL": _hnet(("m4", ("T1m4", ("T27",), "m4T1"), "m4"), (1024, 1536, 2048), (0, 4096, 5504)),
+    "hnet-2stage-XL-code": _hnet(("m4", ("T1m4", ("T28",), "m4T1"), "m4"), (1024, 1536, 2048), (0, 4096, 5504)),
+    # H-Net's own experiment on DNA has layers M3T1, T15, M4 of width 512; this is its shape at a width for a CPU.
+    "hnet-small": ModelConfig(
+        layout=("m2t1", ("T2",), "m2"),
+        d_model=(64, 96),
+        d_intermediate=(0, 256),
+        num_heads=(2, 3),
+        rotary_dim=(32, 32),
+        attention_window=(1023, -1),
+        d_state=32,
+        context_bp=512,
+        objective="causal",
+        router="previous",
+    ),
+    # dnaHNet publishes its layouts and targets (3, then 2), not its widths, heads and depths: those here are ours.
+    "dnahnet-2stage": ModelConfig(
+        layout=("m4", ("T1m4", ("T12",), "m4T1"), "m4"),
+        d_model=(512, 512, 768),
+        d_intermediate=(0, 1408, 2048),
+        num_heads=(8, 8, 12),
+        rotary_dim=(32, 32, 32),
+        attention_window=(1023, 1023, -1),
+        context_bp=8192,
+        objective="causal",
+        router="previous",
+    ),
+    "dnahnet-3stage": ModelConfig(
+        layout=("m4", ("T1m4", ("T1m4", ("T12",), "m4T1"), "m4T1"), "m4"),
+        d_model=(512, 512, 512, 768),
+        d_intermediate=(0, 1408, 1408, 2048),
+        num_heads=(8, 8, 8, 12),
+        rotary_dim=(32, 32, 32, 32),
+        attention_window=(1023, 1023, 1023, -1),
+        context_bp=8192,
+        objective="causal",
+        router="previous",
+    ),
+    "dnahnet-small": ModelConfig(
+        layout=("m2", ("T1m1", ("T2",), "m1T1"), "m2"),
+        d_model=(64, 64, 96),
+        d_intermediate=(0, 128, 128),
+        num_heads=(2, 2, 3),
+        rotary_dim=(32, 32, 32),
+        attention_window=(1023, 1023, -1),
+        d_state=32,
+        context_bp=1024,
+        objective="causal",
+        router="previous",
+    ),
+    # Of DNAChunker (arXiv:2601.03019v4) these are not known, and ours: heads, kind of norm, sum of the directions
+    # (Caduceus's default), mean over a chunk, both stages keeping a [MASK] apart, and the confidence in the gradient.
+    "dnachunker": ModelConfig(
+        layout=("m2", ("m2", ("T30",), "m2"), "m2"),
+        d_model=(640, 640, 640),
+        d_intermediate=(0, 0, 2560),
+        num_heads=(10, 10, 10),
+        rotary_dim=(64, 64, 64),
+        attention_window=(-1, -1, -1),
+        d_state=16,
+        context_bp=8192,
+        **_DNACHUNKER,
+    ),
+    "dnachunker-small": ModelConfig(
+        layout=("m1", ("m1", ("T4",), "m1"), "m1"),
+        d_model=(64, 64, 64),
+        d_intermediate=(0, 0, 256),
+        num_heads=(2, 2, 2),
+        rotary_dim=(32, 32, 32),
+        attention_window=(-1, -1, -1),
+        d_state=16,
+        context_bp=512,
+        **_DNACHUNKER,
     ),
 }
 """Model shapes by name. Those of 110m and 2m are the published ones (ICML-LDARNet@f247d59); nano trains on a CPU."""

@@ -70,6 +70,7 @@ def write_embeddings(
         else:
             wanted = list(parse_regions(regions, genome.contigs).intervals)
         network = load_model(model, device=pick_device(device), random_weights=random_weights)
+        network.config.check_reads_dna()
         window, halo = default_settings(network, window_bp=window_bp, halo_bp=halo_bp)
         _check_size(wanted, network, levels, max_gb)
         arrays: dict[str, np.ndarray] = {}

@@ -20,12 +20,17 @@ from ldarnet.tracks.atomic import PartialFile, TrackError
 FORMAT = "ldarnet-1"
 
 
-def save_model(model: LDARNet, path: Path, notes: Mapping[str, str] | None = None) -> None:
+def save_model(
+    model: LDARNet, path: Path, notes: Mapping[str, str] | None = None, *, dtype: torch.dtype = torch.float32
+) -> None:
     """Write weights, configuration and notes as one safetensors file, beside the target and then renamed.
 
-    The same model and notes give the same bytes. Raises TrackError where the file cannot be written.
+    The same model and notes give the same bytes. Raises TrackError where the file cannot be written, and ValueError
+    for weights too large for `dtype`.
     """
-    state = {name: tensor.detach().float().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    state = {name: tensor.detach().to(dtype).cpu().contiguous() for name, tensor in model.state_dict().items()}
+    if too_large := [name for name, tensor in state.items() if not bool(tensor.isfinite().all())]:
+        raise ValueError(f"{path}: {too_large[0]!r} has weights that are no finite numbers in {dtype}")
     metadata = {
         "format": FORMAT,
         "config": model.config.to_json(),

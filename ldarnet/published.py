@@ -1,48 +1,37 @@
-"""Checkpoints of the published code (ICML-LDARNet@f247d59): their configuration and the names of their tensors.
+"""Checkpoints of the published code: LDARNet's (ICML-LDARNet@f247d59) and H-Net's (goombalab/hnet@3673fe1).
 
-The published file stores the shared projections twice, once per direction; ours stores them once and stacks what
-the directions do not share.
+LDARNet's hold their configuration. H-Net's are bare tables of tensors; their configuration is a JSON file beside them,
+or that of the preset whose tensors have the same names.
 """
 
+import json
 import pickle
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from reprlib import repr as short_repr
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ldarnet.config import Layout, ModelConfig, parse_stack
+from ldarnet import vocab
+from ldarnet.config import PRESETS, ModelConfig
 from ldarnet.provenance import CheckpointError
+from ldarnet.published_names import tensor_sources
 
-PER_DIRECTION = {
-    "conv_weight": "conv1d.weight",
-    "conv_bias": "conv1d.bias",
-    "dt_bias": "dt_bias",
-    "A_log": "A_log",
-    "D": "D",
-    "norm_weight": "norm.weight",
-}
-SHARED = ("in_proj.weight", "out_proj.weight")
 FOLDER_ATTRIBUTE = 0x10
-
-
-class Source(NamedTuple):
-    """Where one of our tensors comes from: `stacked` = one published tensor per direction, else equal copies."""
-
-    names: tuple[str, ...]
-    stacked: bool = False
 
 
 def read_published(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
     """Configuration and our state dict of a published .pt file; nothing in it is run. Raises CheckpointError."""
     payload = _unpack(path)
-    if not isinstance(payload, dict) or not isinstance(payload.get("config"), dict) or "model" not in payload:
+    table = payload if isinstance(payload, dict) else {}
+    is_bare = any(str(name).startswith("backbone.") for name in table)
+    if not is_bare and not (isinstance(table.get("config"), dict) and "model" in table):
         got = short_repr(list(payload)) if isinstance(payload, dict) else type(payload).__name__
         raise CheckpointError(f"{path} is no LDARNet checkpoint: expected keys 'model' and 'config', got {got}")
-    state = payload["model"]
+    state = table if is_bare else table["model"]
     if not isinstance(state, dict) or not all(type(n) is str and isinstance(t, Tensor) for n, t in state.items()):
         raise CheckpointError(f"{path} is no LDARNet checkpoint: 'model' is not a table of named tensors")
     # Tied weights are listed twice. More than that is a small file that unfolds into more than memory may hold.
@@ -50,10 +39,50 @@ def read_published(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
     if num_bytes > 3 * (size := path.stat().st_size):
         raise CheckpointError(f"{path}: a file of {size:,} bytes claims to hold {num_bytes:,} bytes of tensors")
     try:
-        config = published_config(payload["config"])
+        config = _config_of_bare(path, state) if is_bare else published_config(table["config"])
         return config, convert_state(config, state)
     except ValueError as error:
         raise CheckpointError(f"{path}: {error}") from None
+
+
+def _config_of_bare(path: Path, state: Mapping[str, Tensor]) -> ModelConfig:
+    """The configuration of a table of tensors that does not come with one."""
+    beside = path.with_suffix(".json")
+    if beside.is_file():
+        try:
+            payload = json.loads(beside.read_text())
+        except (OSError, ValueError, RecursionError) as error:
+            raise ValueError(f"its configuration {beside.name} cannot be read ({error})") from None
+        if not isinstance(payload, dict):
+            raise ValueError(f"its configuration {beside.name}: expected a JSON object, got {short_repr(payload)}")
+        return published_config(payload)
+    differences = {name: _key_difference(config, state) for name, config in PRESETS.items() if _is_hnet(config)}
+    nearest = min(differences, key=lambda name: sum(map(len, differences[name])))
+    if any(differences[nearest]):
+        raise ValueError(
+            f"no preset has these tensors; the nearest, {nearest}, differs: {_described(*differences[nearest])}. "
+            f"Put the model's configuration beside it, as {beside.name}"
+        )
+    return PRESETS[nearest]
+
+
+def _is_hnet(config: ModelConfig) -> bool:
+    return config.vocabulary == "bytes"
+
+
+def _key_difference(config: ModelConfig, published: Mapping[str, Tensor]) -> tuple[list[str], list[str]]:
+    """Names of tensors that are missing, and of those that are left over."""
+    needed = {name for source in tensor_sources(config).values() for name in source.names}
+    return sorted(needed - published.keys()), sorted(published.keys() - needed)
+
+
+def _described(missing: list[str], extra: list[str]) -> str:
+    parts = []
+    if missing:
+        parts.append(f"{len(missing)} tensors missing, the first is {missing[0]!r}")
+    if extra:
+        parts.append(f"{len(extra)} tensors that the configuration does not call for, the first is {extra[0]!r}")
+    return "; ".join(parts)
 
 
 def _unpack(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
@@ -90,13 +119,14 @@ def _is_as_written(member: zipfile.ZipInfo) -> bool:
 
 
 def published_config(payload: Mapping[str, Any]) -> ModelConfig:
-    """Our configuration for the `config` of a published checkpoint; ValueError where it is no LDARNet."""
+    """Our configuration for the published one of a masked LDARNet (mode "mlm") or a causal H-Net (without a mode)."""
     mode = payload.get("mode")
-    if mode != "mlm":
+    if mode not in (None, "mlm"):
         raise ValueError(
-            f"expected a masked LDARNet (mode 'mlm'), got mode {short_repr(mode)}: this looks like a causal H-Net, "
-            "which this version cannot run"
+            f"expected a masked LDARNet (mode 'mlm') or a causal H-Net (no mode), got mode {short_repr(mode)}"
         )
+    if payload.get("tie_embeddings"):
+        raise ValueError("expected an embedding and a head of their own, got tie_embeddings true")
     ssm, attention = _entry(payload, "ssm_cfg"), _entry(payload, "attn_cfg")
     for name, section in {"ssm_cfg": ssm, "attn_cfg": attention}.items():
         if not isinstance(section, Mapping):
@@ -113,7 +143,13 @@ def published_config(payload: Mapping[str, Any]) -> ModelConfig:
         expand=_entry(ssm, "expand"),
         fusion=ssm.get("combine", "mean"),
         vocab_size=_entry(payload, "vocab_size"),
+        **({} if mode == "mlm" else _causal(_entry(payload, "vocab_size"))),
     )
+
+
+def _causal(vocab_size: object) -> dict[str, Any]:
+    is_bytes = isinstance(vocab_size, int) and vocab_size >= vocab.NUM_BYTES
+    return {"objective": "causal", "router": "previous", "vocabulary": "bytes" if is_bytes else "dna"}
 
 
 def _entry(table: Mapping[str, Any], key: str) -> Any:  # noqa: ANN401 - ModelConfig checks it
@@ -122,23 +158,12 @@ def _entry(table: Mapping[str, Any], key: str) -> Any:  # noqa: ANN401 - ModelCo
     return table[key]
 
 
-def tensor_sources(config: ModelConfig) -> dict[str, Source]:
-    """Our parameter name -> the published tensors that hold it."""
-    sources = {"embedding.weight": Source(("embeddings.weight",)), "head.weight": Source(("lm_head.weight",))}
-    sources.update(_stage(config, config.layout, 0, "stage", "backbone"))
-    return sources
-
-
 def convert_state(config: ModelConfig, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Our state dict from the published one. ValueError on tensors that are missing, left over, or tied but unequal."""
-    sources = tensor_sources(config)
-    needed = {name for source in sources.values() for name in source.names}
-    if missing := sorted(needed - published.keys()):
-        raise ValueError(f"{len(missing)} tensors missing, the first is {missing[0]!r}")
-    if extra := sorted(published.keys() - needed):
-        raise ValueError(f"{len(extra)} tensors that the configuration does not call for, the first is {extra[0]!r}")
+    if any(difference := _key_difference(config, published)):
+        raise ValueError(_described(*difference))
     state = {}
-    for name, source in sources.items():
+    for name, source in tensor_sources(config).items():
         tensors = [as_float32(n, published[n]) for n in source.names]
         if name.endswith("conv_weight"):
             tensors = [t.squeeze(1) if t.dim() == 3 else t for t in tensors]
@@ -162,41 +187,3 @@ def as_float32(name: str, tensor: Tensor) -> Tensor:
     if not bool(copy.isfinite().all()):
         raise ValueError(f"{name!r} holds values that are not finite numbers; download it again or ask its author")
     return copy
-
-
-def _stage(config: ModelConfig, layout: Layout, stage: int, ours: str, theirs: str) -> Iterator[tuple[str, Source]]:
-    if len(layout) == 1:
-        yield from _stack(layout[0], ours, f"{theirs}.main_network")
-        return
-    encoder, inner, decoder = layout
-    yield from _stack(encoder, f"{ours}.encoder", f"{theirs}.encoder")
-    yield from _stack(decoder, f"{ours}.decoder", f"{theirs}.decoder")
-    yield f"{ours}.router.query.weight", Source((f"{theirs}.routing_module.q_proj_layer.weight",))
-    yield f"{ours}.router.key.weight", Source((f"{theirs}.routing_module.k_proj_layer.weight",))
-    for part in ("weight", "bias"):
-        yield f"{ours}.residual.{part}", Source((f"{theirs}.residual_proj.{part}",))
-    if config.d_model[stage + 1] > config.d_model[stage]:
-        yield f"{ours}.widening", Source((f"{theirs}.main_network.pad_dimension",))
-    yield from _stage(config, inner, stage + 1, f"{ours}.inner", f"{theirs}.main_network")
-
-
-def _stack(text: str, ours: str, theirs: str) -> Iterator[tuple[str, Source]]:
-    yield f"{ours}.norm.weight", Source((f"{theirs}.rmsnorm.weight",))
-    for i, layer in enumerate(parse_stack(text)):
-        our_layer, their_layer = f"{ours}.layers.{i}", f"{theirs}.layers.{i}"
-        yield f"{our_layer}.norm1.weight", Source((f"{their_layer}.norm1.weight",))
-        if layer.mixer == "attention":
-            yield f"{our_layer}.mixer.qkv.weight", Source((f"{their_layer}.mixer.Wqkv.weight",))
-            yield f"{our_layer}.mixer.out_proj.weight", Source((f"{their_layer}.mixer.out_proj.weight",))
-        else:
-            directions = [f"{their_layer}.mixer.{d}" for d in ("fwd", "bwd")]
-            for name in SHARED:
-                yield f"{our_layer}.mixer.{name}", Source(tuple(f"{d}.{name}" for d in directions))
-            for name, published in PER_DIRECTION.items():
-                yield (
-                    f"{our_layer}.mixer.{name}",
-                    Source(tuple(f"{d}.{published}" for d in directions), stacked=True),
-                )
-        if layer.has_mlp:
-            for name in ("norm2.weight", "mlp.fc1.weight", "mlp.fc2.weight"):
-                yield f"{our_layer}.{name}", Source((f"{their_layer}.{name}",))

@@ -9,6 +9,9 @@ A, C, G, T, N, MASK, PAD = range(7)
 VOCAB_SIZE = 7
 LETTERS = "ACGTN"
 
+NUM_BYTES, TEXT_START, TEXT_END = 256, 254, 255
+"""The byte vocabulary: a byte is its own id, and two stand before and behind a text (goombalab/hnet@3673fe1)."""
+
 INVALID = 255
 """What `CLASSIFY` gives for a byte that is no nucleotide code: protein letters, digits, gaps, punctuation."""
 

@@ -115,7 +115,7 @@ def test_bad_arguments(saved):
     with pytest.raises(CheckpointError, match=r"no weights are shipped for ldarnet-110m; pass --random-weights"):
         load_model("ldarnet-110m")
     with pytest.raises(
-        CheckpointError, match=r"random weights need a preset \(ldarnet-110m, ldarnet-2m, ldarnet-nano\), got 'x'"
+        CheckpointError, match=r"random weights need a preset \(ldarnet-110m, ldarnet-2m, .*\), got 'x'"
     ):
         load_model("x", random_weights=True)
     assert load_model("ldarnet-2m", random_weights=True, device="auto").provenance.name == "ldarnet-2m-random"

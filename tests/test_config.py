@@ -54,10 +54,10 @@ def test_json_round_trip(config):
 def test_a_stack_is_read_left_to_right():
     layers = parse_stack("m2T1M1")
     assert [(layer.mixer, layer.has_mlp) for layer in layers] == [
-        ("mamba2", False),
-        ("mamba2", False),
+        ("mamba", False),
+        ("mamba", False),
         ("attention", True),
-        ("mamba2", True),
+        ("mamba", True),
     ]
     assert num_stages(("m1", ("m1", ("M1",), "m1"), "m1")) == 2
 
@@ -152,3 +152,36 @@ def test_wrong_values_are_named_at_once(key, value, message):
         ModelConfig.from_json(json.dumps(BASE | {key: value}))
     assert len(str(caught.value)) < 200
     assert time.perf_counter() - began < 1
+
+
+def test_files_of_models_without_sibling_options_stay_the_same():
+    stored = json.loads(PRESETS["ldarnet-nano"].to_json())
+    assert not stored.keys() & {"objective", "mamba", "router", "vocabulary", "skip", "dt_rank"}
+    assert json.loads(PRESETS["dnachunker"].to_json())["mamba"] == "mamba1"
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_survive_their_json(preset):
+    assert ModelConfig.from_json(PRESETS[preset].to_json()) == PRESETS[preset]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"objective": "both"}, "objective: expected 'masked' or 'causal', got 'both'"),
+        ({"router": "next"}, "router: expected one of symmetric, previous, current, got 'next'"),
+        ({"objective": "causal", "mamba": "mamba1"}, "mamba 'mamba1': its layers read both directions"),
+        ({"objective": "causal", "chunking": "mean"}, "chunking 'mean': the mean of a chunk knows its later tokens"),
+        ({"objective": "causal", "rotary_position": "centre"}, "rotary_position 'centre': it tells where a chunk will"),
+        ({"objective": "causal", "forced_cuts": "mask"}, r"forced_cuts 'mask': a causal model sees no \[MASK\]"),
+        ({"objective": "causal", "skip": "unmasked"}, r"skip 'unmasked': a causal model sees no \[MASK\]"),
+        ({"vocabulary": "bytes", "vocab_size": 256}, r"vocabulary 'bytes': there is no \[MASK\] among bytes"),
+        ({"vocabulary": "bytes", "objective": "causal"}, "vocab_size: expected 256 or more, got 7"),
+        ({"dt_rank": 4}, "dt_rank 4: only Mamba-1 has one"),
+        ({"dt_rank": -1}, "dt_rank: expected a whole number from 0 to 65,536, got -1"),
+        ({"cuts": "fixed", "forced_cuts": "mask"}, "forced_cuts 'mask': fixed cuts stay where they are"),
+    ],
+)
+def test_options_that_contradict_each_other(changes, message):
+    with pytest.raises(ValueError, match=message):
+        ModelConfig.from_json(json.dumps(BASE | changes))

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -112,12 +113,13 @@ def test_use_backend_is_in_force():
         assert torch.equal(ssd_scan(*args), BACKENDS["reference"](*args))
 
 
+@pytest.mark.parametrize("objective", ["masked", "causal"])
 @pytest.mark.parametrize("length", [1, 3, 77])
-def test_cpu_kernels_equal_plain_torch(length):
+def test_cpu_kernels_equal_plain_torch(length, objective):
     """Convolution, gate and norms with the compiled scan against plain torch code: outputs and every gradient."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
-        layer, norm = BiMamba2(64, PRESETS["ldarnet-2m"]), RMSNorm(64)
+        layer, norm = BiMamba2(64, replace(PRESETS["ldarnet-2m"], objective=objective)), RMSNorm(64)
         for parameter in [*layer.parameters(), norm.weight]:
             parameter.data.add_(0.3 * torch.randn_like(parameter))
         x = 3 * torch.randn(2, length, 64)

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ldarnet.model.mixers import uses_cpu_kernels
+
 ROTARY_BASE = 10_000.0
 QUERY_BLOCK = 512
 """Queries share one gathered stretch of keys in blocks of this many."""
@@ -14,62 +16,96 @@ FULL_MASK_UP_TO = 1024
 
 
 class LocalAttention(nn.Module):
-    """Multi-head self-attention, both directions, window to either side (-1 = everywhere), no biases."""
+    """Multi-head self-attention within a window to either side (-1 = everywhere), no biases; causal: backwards only."""
 
-    def __init__(self, width: int, num_heads: int, rotary_dim: int, window: int) -> None:
+    def __init__(self, width: int, num_heads: int, rotary_dim: int, window: int, *, causal: bool = False) -> None:
         super().__init__()
-        self.num_heads, self.rotary_dim, self.window = num_heads, rotary_dim, window
+        self.num_heads, self.rotary_dim, self.window, self.causal = num_heads, rotary_dim, window, causal
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.out_proj = nn.Linear(width, width, bias=False)
 
-    def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:
-        """[B, L, D] -> [B, L, D]; keys where `valid` [B, L] is False are never attended to."""
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).unbind(2)  # each [B, L, H, P]
-        turns = rotary_turns(x.shape[1], self.rotary_dim, x.device)
+    def forward(self, x: Tensor, valid: Tensor | None, position: Tensor | None = None) -> Tensor:
+        """[B, L, D] -> [B, L, D]; keys where `valid` [B, L] is False are never attended to.
+
+        `position` [B, L] is where each token stands; None = at its index.
+        """
+        if position is None:
+            turns = rotary_turns(x.shape[1], self.rotary_dim, x.device)
+        else:
+            turns = turns_at(position, self.rotary_dim)
+        if self._fits_cpu_kernel(x):
+            from ldarnet.model.whole_attention import attend  # numba, which GPU runs do not pay for
+
+            qkv = self.qkv(x).unflatten(-1, (3, self.num_heads, -1))
+            return self.out_proj(attend(qkv, turns, valid, self.window, causal=self.causal).flatten(-2))
+        q, k, v = self.project(x)
         q, k = rotate(q, turns), rotate(k, turns)
         q, k, v = (t.transpose(1, 2) for t in (q, k, v))
-        return self.out_proj(windowed_attention(q, k, v, self.window, valid).transpose(1, 2).flatten(-2))
+        return self.out_proj(self._attend(q, k, v, valid).transpose(1, 2).flatten(-2))
+
+    def _fits_cpu_kernel(self, x: Tensor) -> bool:
+        """Whether one compiled pass may do it all: tracks on CPUs, heads in whole tiles."""
+        if torch.is_grad_enabled() or not uses_cpu_kernels(x) or torch.is_autocast_enabled("cpu"):
+            return False
+        return self.qkv.weight.dtype == torch.float32 and x.shape[-1] // self.num_heads % 16 == 0
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of tokens [B, L, D], each [B, L, H, P], before they are turned."""
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).unbind(2)
+        return q, k, v
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, valid: Tensor | None) -> Tensor:
+        if self.causal:  # padding is on the right, so that no base looks at it
+            return windowed_attention(q, k, v, self.window, None, causal=True)
+        return windowed_attention(q, k, v, self.window, valid)
 
 
-def windowed_attention(q: Tensor, k: Tensor, v: Tensor, window: int, valid: Tensor | None) -> Tensor:
+def windowed_attention(
+    q: Tensor, k: Tensor, v: Tensor, window: int, valid: Tensor | None, *, causal: bool = False
+) -> Tensor:
     """Softmax attention among positions at most `window` apart: [B, H, L, P] -> [B, H, L, P].
 
-    Memory grows with L x window, not L squared. `valid` [B, L] marks the keys that count.
+    Memory grows with L x window, not L squared. `valid` [B, L] marks the keys that count. Causal: those after the query
+    do not, and padding on the right needs no `valid`.
     """
     length = q.shape[2]
     if window < 0 or window >= length - 1:
+        if causal:
+            return F.scaled_dot_product_attention(q, k, v, is_causal=True)
         return F.scaled_dot_product_attention(q, k, v, attn_mask=_key_mask(valid))
+    ahead = 0 if causal else window
     if length <= FULL_MASK_UP_TO:
-        mask = _band(length, length, 0, window, q.device)
+        mask = _band(length, length, 0, window, ahead, q.device)
         if valid is not None:
-            mask = mask & valid[:, None, None, :] | _band(length, length, 0, 0, q.device)
+            mask = mask & valid[:, None, None, :] | _band(length, length, 0, 0, 0, q.device)
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-    return _in_blocks(q, k, v, window, valid)
+    return _in_blocks(q, k, v, window, ahead, valid)
 
 
-def _in_blocks(q: Tensor, k: Tensor, v: Tensor, window: int, valid: Tensor | None) -> Tensor:
+def _in_blocks(q: Tensor, k: Tensor, v: Tensor, back: int, ahead: int, valid: Tensor | None) -> Tensor:
     """Queries in blocks, each against the keys that some query of the block can see."""
     length = q.shape[2]
     outputs = []
     for start in range(0, length, QUERY_BLOCK):
         end = min(start + QUERY_BLOCK, length)
-        low, high = max(start - window, 0), min(end + window, length)
-        mask = _band(end - start, high - low, start - low, window, q.device)
+        low, high = max(start - back, 0), min(end + ahead, length)
+        mask = _band(end - start, high - low, start - low, back, ahead, q.device)
         if valid is not None:
             mask = mask & valid[:, None, None, low:high]
             # A query always sees itself, so that the rows of padding stay finite.
-            mask = mask | _band(end - start, high - low, start - low, 0, q.device)
+            mask = mask | _band(end - start, high - low, start - low, 0, 0, q.device)
         keys, values = k[:, :, low:high], v[:, :, low:high]
         outputs.append(F.scaled_dot_product_attention(q[:, :, start:end], keys, values, attn_mask=mask))
     return torch.cat(outputs, dim=2)
 
 
 @lru_cache(maxsize=16)
-def _band(num_queries: int, num_keys: int, offset: int, window: int, device: torch.device) -> Tensor:
-    """bool [queries, keys]: is key j within `window` of query i, which stands at key i + offset?"""
+def _band(num_queries: int, num_keys: int, offset: int, back: int, ahead: int, device: torch.device) -> Tensor:
+    """bool [queries, keys]: is key j at most `back` before, `ahead` after query i, which stands at key i + offset?"""
     with torch.inference_mode(False):  # kept for later calls, which may need gradients
         queries = torch.arange(num_queries, device=device) + offset
-        return (torch.arange(num_keys, device=device) - queries[:, None]).abs() <= window
+        distance = torch.arange(num_keys, device=device) - queries[:, None]
+        return (distance >= -back) & (distance <= ahead)
 
 
 def _key_mask(valid: Tensor | None) -> Tensor | None:
@@ -80,16 +116,24 @@ def _key_mask(valid: Tensor | None) -> Tensor | None:
 def rotary_turns(length: int, dim: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Cosine and sine of position times frequency: each float32 [L, dim / 2]."""
     with torch.inference_mode(False):  # kept for later calls, which may need gradients
-        frequency = ROTARY_BASE ** (-torch.arange(0, dim, 2, device=device, dtype=torch.float32) / dim)
-        angles = torch.outer(torch.arange(length, device=device, dtype=torch.float32), frequency)
-        return angles.cos(), angles.sin()
+        return turns_at(torch.arange(length, device=device), dim)
+
+
+def turns_at(position: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """The same for any positions [...]: each float32 [..., dim / 2]."""
+    frequency = ROTARY_BASE ** (-torch.arange(0, dim, 2, device=position.device, dtype=torch.float32) / dim)
+    angles = position.float()[..., None] * frequency
+    return angles.cos(), angles.sin()
 
 
 def rotate(x: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
-    """Rotary positions on the first `dim` numbers of each head of [B, L, H, P]: halves paired, not interleaved."""
+    """Rotary positions on the first `dim` numbers of each head of [B, L, H, P]: halves paired, not interleaved.
+
+    Turns are those of positions [L], shared by the batch, or [B, L].
+    """
     half = turns[0].shape[-1]
     if half == 0:
         return x
-    cos, sin = (t[:, None].to(x.dtype) for t in turns)
+    cos, sin = (t.unsqueeze(-2).to(x.dtype) for t in turns)
     first, second, rest = x[..., :half], x[..., half : 2 * half], x[..., 2 * half :]
     return torch.cat([first * cos - second * sin, second * cos + first * sin, rest], dim=-1)

@@ -24,9 +24,9 @@ def conv_silu_gradient(
     dweight: np.ndarray,
     dbias: np.ndarray,
 ) -> None:
-    """Add to dx [B, L, C], dweight [B, 2, taps, C] and dbias [B, 2, C], which come as zeros."""
+    """Add to dx [B, L, C], dweight [B, dir, taps, C] and dbias [B, dir, C], which come as zeros."""
     _, length, num_channels = x.shape
-    num_taps = weight.shape[1]
+    num_directions, num_taps = weight.shape[:2]
     end_x = grad_x.shape[3]
     end_b = end_x + grad_b.shape[3]
     row = np.empty(num_channels, dtype=np.float32)
@@ -34,7 +34,7 @@ def conv_silu_gradient(
     grad = np.empty(num_channels, dtype=np.float32)
     for b in range(first, last):
         for t in range(length):
-            for direction in range(2):
+            for direction in range(num_directions):
                 row[:] = bias[direction]
                 for tap in range(num_taps):
                     behind = num_taps - 1 - tap
@@ -74,7 +74,7 @@ def gated_norm_gradient(
     dz: np.ndarray,
     dweight: np.ndarray,
 ) -> None:
-    """Fill dy [B, L, 2, D] and dz [B, L, D]; add to dweight [B, 2, D], which comes as zeros."""
+    """Fill dy [B, L, dir, D] and dz [B, L, D]; add to dweight [B, dir, D], which comes as zeros."""
     _, length, num_directions, width = y.shape
     row_z = np.empty(width, dtype=np.float32)
     share = np.empty(width, dtype=np.float32)

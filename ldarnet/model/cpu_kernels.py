@@ -21,19 +21,19 @@ def conv_silu(
     out_b: np.ndarray,
     out_c: np.ndarray,
 ) -> None:
-    """SiLU of the depthwise convolution, both directions, of positions first..last-1 of all sequences.
+    """SiLU of the depthwise convolution, each direction, of positions first..last-1 of all sequences.
 
-    x [B, L, C], weight [2, taps, C], bias [2, C]; direction 0 looks at earlier bases, direction 1 at later ones. The
-    channels are shared out to what the scan calls x, B and C, each [B, L, 2, size].
+    x [B, L, C], weight [dir, taps, C], bias [dir, C]; direction 0 looks at earlier bases, direction 1 at later ones.
+    The channels are shared out to what the scan calls x, B and C, each [B, L, dir, size].
     """
     _, length, num_channels = x.shape
-    num_taps = weight.shape[1]
+    num_directions, num_taps = weight.shape[:2]
     end_x = out_x.shape[3]
     end_b = end_x + out_b.shape[3]
     row = np.empty(num_channels, dtype=np.float32)
     for position in range(first, last):
         b, t = position // length, position % length
-        for direction in range(2):
+        for direction in range(num_directions):
             row[:] = bias[direction]
             for tap in range(num_taps):
                 behind = num_taps - 1 - tap
@@ -59,7 +59,7 @@ def gated_norm(
     eps: np.float32,
     out: np.ndarray,
 ) -> None:
-    """out = scale * sum over directions of rms_norm(y * silu(z)) * weight: [B, L, 2, D], [B, L, D] -> [B, L, D]."""
+    """out = scale * sum over directions of rms_norm(y * silu(z)) * weight: [B, L, dir, D], [B, L, D] -> [B, L, D]."""
     _, length, num_directions, width = y.shape
     gate = np.empty(width, dtype=np.float32)
     for position in range(first, last):

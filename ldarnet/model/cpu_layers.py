@@ -10,9 +10,9 @@ from ldarnet.model.jit import run_in_pieces
 
 
 def conv_silu(x: Tensor, weight: Tensor, bias: Tensor, sizes: tuple[int, int, int]) -> tuple[Tensor, Tensor, Tensor]:
-    """SiLU of the depthwise convolution, both directions: [B, L, C] -> three tensors [B, L, 2, size].
+    """SiLU of the depthwise convolution, each direction: [B, L, C] -> three tensors [B, L, dir, size].
 
-    `weight` [2, C, taps] and `bias` [2, C]; `sizes` divide the channels into what the scan calls x, B and C.
+    `weight` [dir, C, taps] and `bias` [dir, C]; `sizes` divide the channels into what the scan calls x, B and C.
     """
     u, b, c = _ConvSilu.apply(x, weight, bias, sizes)
     return u, b, c
@@ -40,7 +40,7 @@ class _ConvSilu(torch.autograd.Function):
         ctx: FunctionCtx, x: Tensor, weight: Tensor, bias: Tensor, sizes: tuple[int, int, int]
     ) -> tuple[Tensor, ...]:
         ctx.save_for_backward(x, weight, bias)
-        outputs = tuple(torch.empty((*x.shape[:2], 2, size)) for size in sizes)
+        outputs = tuple(torch.empty((*x.shape[:2], weight.shape[0], size)) for size in sizes)
         arrays = (_array(x), _array(weight.permute(0, 2, 1)), _array(bias), *(o.numpy() for o in outputs))
         run_in_pieces(cpu_kernels.conv_silu, x.shape[0] * x.shape[1], *arrays)
         return outputs

@@ -1,16 +1,17 @@
 """The model: bases in, letters and cuts out. `Stage.forward` is the whole idea on one screen."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from ldarnet import vocab
 from ldarnet.config import Layer, Layout, ModelConfig, parse_stack
 from ldarnet.model.attention import LocalAttention
-from ldarnet.model.chunking import select_chunks, smooth_chunks, spread
-from ldarnet.model.mixers import BiMamba2, RMSNorm, SwiGLU
+from ldarnet.model.chunking import Chunks, Tokens, chunk_index, make_chunks, smooth, spread
+from ldarnet.model.mixers import BiMamba2, make_mlp, make_norm, uses_cpu_kernels
 from ldarnet.model.router import Routing, make_router
 from ldarnet.provenance import Provenance
 
@@ -39,31 +40,48 @@ class Boundaries(NamedTuple):
 
 
 class ResidualLayer(nn.Module):
-    """Pre-norm mixer, then (upper-case letters) pre-norm SwiGLU, each added to a float32 residual stream."""
+    """Pre-norm mixer, then (upper-case letters) a pre-norm MLP, each added to a float32 residual stream."""
 
     def __init__(self, layer: Layer, stage: int, config: ModelConfig) -> None:
         super().__init__()
         width = config.d_model[stage]
-        self.norm1 = RMSNorm(width)
-        self.mixer: nn.Module
-        if layer.mixer == "mamba2":
-            self.mixer = BiMamba2(width, config)
-        else:
-            self.mixer = LocalAttention(
-                width, config.num_heads[stage], config.rotary_dim[stage], config.attention_window[stage]
-            )
+        self.norm1 = make_norm(width, config)
+        self.mixer = _make_mixer(layer, stage, config)
         if layer.has_mlp:
-            self.norm2 = RMSNorm(width)
-            self.mlp = SwiGLU(width, config.d_intermediate[stage])
+            self.norm2 = make_norm(width, config)
+            self.mlp = make_mlp(width, config.d_intermediate[stage], config)
         self.has_mlp = layer.has_mlp
 
-    def forward(self, x: Tensor, valid: Tensor | None, padding: Padding) -> Tensor:
+    def forward(self, x: Tensor, tokens: Tokens, padding: Padding) -> Tensor:
         """[B, L, D] -> [B, L, D]."""
-        if isinstance(self.mixer, BiMamba2):
-            x = x + self.mixer(self.norm1(x), valid, leaky_padding=padding == "published")
+        if isinstance(self.mixer, LocalAttention):
+            x = x + self.mixer(self.norm1(x), tokens.valid, tokens.centre_bp)
+        elif (whole := self._whole(x, leaky=padding == "published" and tokens.valid is not None)) is not None:
+            x = whole(x, tokens.valid, self.norm1, self.mixer)
         else:
-            x = x + self.mixer(self.norm1(x), valid)
+            x = x + self.mixer(self.norm1(x), tokens.valid, leaky_padding=padding == "published")
         return x + self.mlp(self.norm2(x)) if self.has_mlp else x
+
+    def _whole(self, x: Tensor, *, leaky: bool) -> Callable[..., Tensor] | None:
+        """The faster way through norm, mixer and sum, where there is one: tracks on CPUs."""
+        if torch.is_grad_enabled() or leaky or not uses_cpu_kernels(x):
+            return None
+        from ldarnet.model.whole_layer import fits, whole_layer  # numba, which GPU runs do not pay for
+
+        return whole_layer if fits(x, self.norm1, self.mixer) else None
+
+
+def _make_mixer(layer: Layer, stage: int, config: ModelConfig) -> nn.Module:
+    width = config.d_model[stage]
+    if layer.mixer == "attention":
+        window = config.attention_window[stage]
+        heads, rotary_dim = config.num_heads[stage], config.rotary_dim[stage]
+        return LocalAttention(width, heads, rotary_dim, window, causal=config.is_causal)
+    if config.mamba == "mamba2":
+        return BiMamba2(width, config)
+    from ldarnet.model.mamba1 import BiMamba1  # compiled kernels of its own, which other models do not pay for
+
+    return BiMamba1(width, config)
 
 
 class Stack(nn.Module):
@@ -72,13 +90,13 @@ class Stack(nn.Module):
     def __init__(self, text: str, stage: int, config: ModelConfig) -> None:
         super().__init__()
         self.layers = nn.ModuleList(ResidualLayer(layer, stage, config) for layer in parse_stack(text))
-        self.norm = RMSNorm(config.d_model[stage])
+        self.norm = make_norm(config.d_model[stage], config)
 
-    def forward(self, x: Tensor, valid: Tensor | None, padding: Padding) -> Tensor:
+    def forward(self, x: Tensor, tokens: Tokens, padding: Padding) -> Tensor:
         """[B, L, D] -> [B, L, D] in float32."""
         x = x.float()
         for layer in self.layers:
-            x = layer(x, valid, padding)
+            x = layer(x, tokens, padding)
         return self.norm(x)
 
 
@@ -89,48 +107,69 @@ class Stage(nn.Module):
         super().__init__()
         encoder, inner, decoder = layout
         width, inner_width = config.d_model[stage : stage + 2]
+        self.chunking, self.smoothing, self.causal = config.chunking, config.smoothing, config.is_causal
+        self.forces_cuts = config.forced_cuts == "mask" or (config.forced_cuts == "outer-mask" and stage == 0)
         self.encoder = Stack(encoder, stage, config)
         self.router = make_router(width, config)
         self.widening = nn.Parameter(torch.zeros(inner_width - width)) if inner_width > width else None
         self.inner: Stage | Stack
         self.inner = Stack(inner[0], stage + 1, config) if len(inner) == 1 else Stage(inner, stage + 1, config)
-        self.residual = nn.Linear(width, width)
+        self.residual = nn.Linear(width, width) if config.skip == "projected" else None
         self.decoder = Stack(decoder, stage, config)
 
-    def forward(self, x: Tensor, valid: Tensor | None, padding: Padding, trace: "Trace") -> Tensor:
+    def forward(self, x: Tensor, tokens: Tokens, padding: Padding, trace: "Trace") -> Tensor:
         """[B, L, D] -> [B, L, D]; what happened inside is appended to `trace`."""
-        encoded = self.encoder(x, valid, padding)
-        routing = self.router(encoded, valid)
-        chunks = select_chunks(encoded, routing)
+        encoded, routing = self._route(x, tokens, padding)
+        chunks = make_chunks(encoded, routing, self.chunking)
+        inner_tokens = tokens.of_chunks(chunks, routing)
         trace.encoded.append(encoded)
         trace.routing.append(routing)
 
-        thought = self._think(self._widen(chunks.hidden), chunks.valid, padding, trace)
+        thought = self._think(self.widen(chunks.hidden), inner_tokens, padding, trace)
         trace.chunk_hidden.insert(0, thought)
-        smoothed = spread(smooth_chunks(thought[..., : x.shape[-1]], chunks), routing)
+        smoothed = self._smooth(thought[..., : x.shape[-1]], chunks, routing)
 
-        with torch.autocast(x.device.type, enabled=False):
-            skipped = self.residual(encoded)
+        skipped = self._skip(encoded, routing, inner_tokens)
         # Times one, yet the gradient reaches the router as if times its confidence (straight-through).
         confidence = routing.confidence
         decoded_input = smoothed * (1 + confidence - confidence.detach())[..., None] + skipped
-        return self.decoder(decoded_input, valid, padding)
+        return self.decoder(decoded_input, tokens, padding)
 
-    def cuts(self, x: Tensor, valid: Tensor | None, padding: Padding, max_stages: int) -> Iterator[Routing]:
+    def cuts(self, x: Tensor, tokens: Tokens, padding: Padding, max_stages: int) -> Iterator[Routing]:
         """The routing of this and the inner stages, running only encoders and routers."""
-        encoded = self.encoder(x, valid, padding)
-        routing = self.router(encoded, valid)
+        encoded, routing = self._route(x, tokens, padding)
         yield routing
         if max_stages > 1 and isinstance(self.inner, Stage):
-            chunks = select_chunks(encoded, routing)
-            yield from self.inner.cuts(self._widen(chunks.hidden), chunks.valid, padding, max_stages - 1)
+            chunks = make_chunks(encoded, routing, self.chunking)
+            inner_tokens = tokens.of_chunks(chunks, routing)
+            yield from self.inner.cuts(self.widen(chunks.hidden), inner_tokens, padding, max_stages - 1)
 
-    def _think(self, x: Tensor, valid: Tensor | None, padding: Padding, trace: "Trace") -> Tensor:
+    def _route(self, x: Tensor, tokens: Tokens, padding: Padding) -> tuple[Tensor, Routing]:
+        encoded = self.encoder(x, tokens, padding)
+        return encoded, self.router(encoded, tokens.valid, tokens.around_masks() if self.forces_cuts else None)
+
+    def _think(self, x: Tensor, tokens: Tokens, padding: Padding, trace: "Trace") -> Tensor:
         if isinstance(self.inner, Stage):
-            return self.inner(x, valid, padding, trace)
-        return self.inner(x, valid, padding)
+            return self.inner(x, tokens, padding, trace)
+        return self.inner(x, tokens, padding)
 
-    def _widen(self, x: Tensor) -> Tensor:
+    def _smooth(self, thought: Tensor, chunks: Chunks, routing: Routing) -> Tensor:
+        """Chunk states [B, M, D], smoothed and given to their tokens [B, L, D]."""
+        if self.smoothing == "chunks":
+            return spread(smooth(thought, chunks.prob, chunks.valid, causal=self.causal), routing)
+        return smooth(spread(thought, routing), routing.prob, routing.valid, causal=self.causal)
+
+    def _skip(self, encoded: Tensor, routing: Routing, chunk_tokens: Tokens) -> Tensor:
+        """What goes around the chunks [B, L, D]."""
+        if self.residual is not None:
+            with torch.autocast(encoded.device.type, enabled=False):
+                return self.residual(encoded)
+        assert chunk_tokens.has_mask is not None, "needed by this kind of skip"
+        is_open = ~chunk_tokens.has_mask.gather(1, chunk_index(routing))
+        return encoded * is_open[..., None]
+
+    def widen(self, x: Tensor) -> Tensor:
+        """Chunk vectors at the width of the inner network."""
         if self.widening is None:
             return x
         return torch.cat([x, self.widening.to(x.dtype).expand(*x.shape[:-1], -1)], dim=-1)
@@ -169,7 +208,7 @@ class LDARNet(nn.Module):
         """Logits, hidden states and cuts of ids [batch, length]; `valid` (bool, same shape) is False on padding."""
         valid = _checked(input_ids, valid, self.config.vocab_size)
         trace = Trace()
-        hidden = self.stage(self.embedding(input_ids.long()), valid, self.padding, trace)
+        hidden = self.stage(self.embedding(input_ids.long()), self._tokens(input_ids, valid), self.padding, trace)
         return Output(self.head(hidden), hidden, trace.encoded[0], tuple(trace.routing), tuple(trace.chunk_hidden))
 
     def boundaries(
@@ -179,7 +218,16 @@ class LDARNet(nn.Module):
         valid = _checked(input_ids, valid, self.config.vocab_size)
         x = self.embedding(input_ids.long())
         wanted = self.config.num_stages if max_stages is None else max_stages
-        return Boundaries(tuple(self.stage.cuts(x, valid, self.padding, wanted)))
+        return Boundaries(tuple(self.stage.cuts(x, self._tokens(input_ids, valid), self.padding, wanted)))
+
+    def _tokens(self, input_ids: Tensor, valid: Tensor | None) -> Tokens:
+        tokens, config = Tokens(valid), self.config
+        if config.forced_cuts != "none" or config.skip == "unmasked":
+            tokens = tokens._replace(has_mask=input_ids == vocab.MASK)
+        if config.rotary_position == "centre":
+            start = torch.arange(input_ids.shape[1], device=input_ids.device).expand(input_ids.shape)
+            tokens = tokens._replace(start_bp=start, end_bp=start + 1)
+        return tokens
 
     def num_parameters(self) -> int:
         """Weights, each counted once."""
@@ -210,8 +258,9 @@ def init_weights(model: LDARNet) -> None:
     Normal(0, 0.02) for embedding, head and linear layers; projections that write to the residual stream divided by
     the square root of the number of residual additions of their own and all enclosing stages. Routers stay the
     identity, the skip connection starts at weight zero, convolutions and scan parameters keep their own defaults.
+    A causal model's embedding is Normal(0, 1) (goombalab/hnet@3673fe1).
     """
-    nn.init.normal_(model.embedding.weight, std=0.02)
+    nn.init.normal_(model.embedding.weight, std=1.0 if model.config.is_causal else 0.02)
     nn.init.normal_(model.head.weight, std=0.02)
     _init_stage(model.stage, num_additions=0)
 
@@ -225,5 +274,6 @@ def _init_stage(stage: "Stage | Stack", num_additions: int) -> None:
                 writes_residual = name.endswith(("out_proj", "fc2"))
                 nn.init.normal_(module.weight, std=0.02 / math.sqrt(num_additions) if writes_residual else 0.02)
     if isinstance(stage, Stage):
-        nn.init.zeros_(stage.residual.weight)
+        if stage.residual is not None:
+            nn.init.zeros_(stage.residual.weight)
         _init_stage(stage.inner, num_additions)

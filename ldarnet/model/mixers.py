@@ -1,4 +1,4 @@
-"""What a layer is made of: RMSNorm, bidirectional Mamba-2, SwiGLU.
+"""What a layer is made of: norms, Mamba-2 in one or both directions, feed-forward layers.
 
 Letters in shapes: B batch, L length, D width, H heads, P head dim, N state, C channels of (x, B, C).
 """
@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from ldarnet.config import ModelConfig
 from ldarnet.model.ssd import active_backend, ssd_scan
 
-NUM_DIRECTIONS = 2
 NORM_EPS = 1e-5
 
 
@@ -37,12 +36,28 @@ class RMSNorm(nn.Module):
         return F.rms_norm(x.float(), x.shape[-1:], self.weight.float(), NORM_EPS)
 
 
+class LayerNorm(nn.LayerNorm):
+    """Mean and variance taken out over the last axis, computed in float32."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, eps=NORM_EPS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., D] -> [..., D] in float32."""
+        return F.layer_norm(x.float(), self.normalized_shape, self.weight.float(), self.bias.float(), self.eps)
+
+
+def make_norm(width: int, config: ModelConfig) -> nn.Module:
+    """The norm a configuration asks for."""
+    return LayerNorm(width) if config.block_norm == "layer" else RMSNorm(width)
+
+
 class SwiGLU(nn.Module):
     """Gated feed-forward layer; the first half of fc1 is the value, the second the gate."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        hidden = math.ceil(hidden / 128) * 128
+        hidden = rounded_up(hidden)
         self.fc1 = nn.Linear(width, 2 * hidden, bias=False)
         self.fc2 = nn.Linear(hidden, width, bias=False)
 
@@ -52,12 +67,37 @@ class SwiGLU(nn.Module):
         return self.fc2(value * F.silu(gate))
 
 
+class GeluMlp(nn.Module):
+    """Two linear layers without biases, a GELU between them."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        hidden = rounded_up(hidden)
+        self.fc1 = nn.Linear(width, hidden, bias=False)
+        self.fc2 = nn.Linear(hidden, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, L, D] -> [B, L, D]."""
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+def rounded_up(hidden: int) -> int:
+    """The width of a feed-forward layer, as a multiple of 128."""
+    return math.ceil(hidden / 128) * 128
+
+
+def make_mlp(width: int, hidden: int, config: ModelConfig) -> nn.Module:
+    """The feed-forward layer a configuration asks for."""
+    return GeluMlp(width, hidden) if config.mlp == "gelu" else SwiGLU(width, hidden)
+
+
 class BiMamba2(nn.Module):
     """Mamba-2 read in both directions, the projections shared (ICML-LDARNet@f247d59, BiMamba with tied weights).
 
     The published arrangement projects the sequence and its mirror image separately and averages two projected
     outputs. Projections act on each base alone, so one projection in and one out give the same result at half the
     cost; convolution, step size, decay, skip and norm stay separate per direction (leading axis of each parameter).
+    In a causal model there is one direction, left to right.
     """
 
     def __init__(self, width: int, config: ModelConfig) -> None:
@@ -67,16 +107,17 @@ class BiMamba2(nn.Module):
         self.head_dim = config.head_dim
         self.num_heads = self.d_inner // config.head_dim
         self.num_taps = config.d_conv
-        self.scale = 1 / NUM_DIRECTIONS if config.fusion == "mean" else 1.0
+        self.num_directions = num_directions = 1 if config.is_causal else 2
+        self.scale = 1 / num_directions if config.fusion == "mean" else 1.0
         num_channels = self.d_inner + 2 * self.d_state
         self.in_proj = nn.Linear(width, self.d_inner + num_channels + self.num_heads, bias=False)
         self.out_proj = nn.Linear(self.d_inner, width, bias=False)
-        self.conv_weight = nn.Parameter(torch.empty(NUM_DIRECTIONS, num_channels, config.d_conv))
-        self.conv_bias = nn.Parameter(torch.empty(NUM_DIRECTIONS, num_channels))
-        self.dt_bias = nn.Parameter(torch.empty(NUM_DIRECTIONS, self.num_heads))
-        self.A_log = nn.Parameter(torch.empty(NUM_DIRECTIONS, self.num_heads))
-        self.D = nn.Parameter(torch.empty(NUM_DIRECTIONS, self.num_heads))
-        self.norm_weight = nn.Parameter(torch.empty(NUM_DIRECTIONS, self.d_inner))
+        self.conv_weight = nn.Parameter(torch.empty(num_directions, num_channels, config.d_conv))
+        self.conv_bias = nn.Parameter(torch.empty(num_directions, num_channels))
+        self.dt_bias = nn.Parameter(torch.empty(num_directions, self.num_heads))
+        self.A_log = nn.Parameter(torch.empty(num_directions, self.num_heads))
+        self.D = nn.Parameter(torch.empty(num_directions, self.num_heads))
+        self.norm_weight = nn.Parameter(torch.empty(num_directions, self.d_inner))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -95,8 +136,11 @@ class BiMamba2(nn.Module):
         """[B, L, D] -> [B, L, D]; `valid` [B, L] marks bases, padding is on the right, None = no padding.
 
         The right-to-left scan meets the padding first. A step of size zero there leaves its state untouched, so each
-        sequence starts at its own last base. `leaky_padding=True` keeps the steps, as the published code does.
+        sequence starts at its own last base. `leaky_padding=True` keeps the steps, as the published code does. Left to
+        right, padding is met last and needs no care.
         """
+        if self.num_directions == 1:
+            valid = None
         if valid is not None:
             x = x * valid[..., None]
         z, xBC, dt = self.in_proj(x).split([self.d_inner, self.d_inner + 2 * self.d_state, self.num_heads], dim=-1)
@@ -135,7 +179,7 @@ class BiMamba2(nn.Module):
         padded = F.pad(x, (0, 0, taps - 1, taps - 1))
         weight = self.conv_weight.to(x.dtype)
         outputs = []
-        for direction in range(NUM_DIRECTIONS):
+        for direction in range(self.num_directions):
             total = self.conv_bias[direction].to(x.dtype)
             for tap in range(taps):
                 # The last tap is the base itself; earlier taps lie behind it as seen in the reading direction.

@@ -1,6 +1,6 @@
 """The router: how likely is a cut between two neighbouring tokens?"""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -8,18 +8,27 @@ from torch.nn import functional as F
 
 from ldarnet.config import ModelConfig
 
+Comparison = Literal["symmetric", "previous", "current"]
+
 
 class Routing(NamedTuple):
     """What the router of one stage says, on the tokens of that stage (stage 0: bases).
 
     `prob[b, t]` is the probability of a cut at t, the junction of tokens t-1 and t; `prob[:, 0]` is 1 by construction
     and no prediction. `cut` is True where a chunk starts (prob > 0.5, never on padding). `valid` marks the tokens
-    that are not padding; None = all. All [batch, tokens]; prob is float32.
+    that are not padding; None = all. `unforced` is what the router said before cuts were forced around [MASK]; None =
+    nothing was forced. All [batch, tokens]; probabilities are float32.
     """
 
     prob: Tensor
     cut: Tensor
     valid: Tensor | None
+    unforced: Tensor | None = None
+
+    @property
+    def raw_prob(self) -> Tensor:
+        """The router's own probabilities, with nothing forced."""
+        return self.prob if self.unforced is None else self.unforced
 
     @property
     def confidence(self) -> Tensor:
@@ -28,25 +37,38 @@ class Routing(NamedTuple):
 
 
 class Router(nn.Module):
-    """Cosine dissimilarity of neighbours, both ways round (ICML-LDARNet@f247d59, symmetric router), in float32."""
+    """Cosine dissimilarity of neighbours, in float32.
 
-    def __init__(self, width: int) -> None:
+    Which of two neighbours asks is `comparison`: the former ("previous", goombalab/hnet@3673fe1), the latter
+    ("current", arXiv:2601.03019v4), or each in turn ("symmetric", ICML-LDARNet@f247d59).
+    """
+
+    def __init__(self, width: int, comparison: Comparison = "symmetric") -> None:
         super().__init__()
+        self.comparison = comparison
         self.query = nn.Linear(width, width, bias=False)
         self.key = nn.Linear(width, width, bias=False)
         nn.init.eye_(self.query.weight)
         nn.init.eye_(self.key.weight)
 
-    def forward(self, x: Tensor, valid: Tensor | None) -> Routing:
-        """Routing of tokens [B, L, D]."""
+    def forward(self, x: Tensor, valid: Tensor | None, forced: Tensor | None = None) -> Routing:
+        """Routing of tokens [B, L, D]; where `forced` [B, L] is True there is a cut, with probability 1."""
         with torch.autocast(x.device.type, enabled=False):
             x = x.float()
             q = F.normalize(F.linear(x, self.query.weight.float()), dim=-1)
             k = F.normalize(F.linear(x, self.key.weight.float()), dim=-1)
-            likeness = ((q[:, :-1] * k[:, 1:]).sum(-1) + (q[:, 1:] * k[:, :-1]).sum(-1)) / 2
+            if self.comparison == "previous":
+                likeness = (q[:, :-1] * k[:, 1:]).sum(-1)
+            elif self.comparison == "current":
+                likeness = (q[:, 1:] * k[:, :-1]).sum(-1)
+            else:
+                likeness = ((q[:, :-1] * k[:, 1:]).sum(-1) + (q[:, 1:] * k[:, :-1]).sum(-1)) / 2
             prob = F.pad(((1 - likeness) / 2).clamp(0, 1), (1, 0), value=1.0)
+        unforced = None if forced is None else prob
+        if forced is not None:
+            prob = torch.where(forced, 1.0, prob)
         cut = prob > 0.5
-        return Routing(prob, cut if valid is None else cut & valid, valid)
+        return Routing(prob, cut if valid is None else cut & valid, valid, unforced)
 
 
 class FixedRouter(Router):
@@ -60,8 +82,9 @@ class FixedRouter(Router):
         self.cut_every = cut_every
         self.requires_grad_(False)
 
-    def forward(self, x: Tensor, valid: Tensor | None) -> Routing:
-        """Routing of tokens [B, L, D]."""
+    def forward(self, x: Tensor, valid: Tensor | None, forced: Tensor | None = None) -> Routing:
+        """Routing of tokens [B, L, D]; nothing is ever forced."""
+        assert forced is None, "a configuration with fixed cuts forces none"
         prob = (torch.arange(x.shape[1], device=x.device) % self.cut_every == 0).float().expand(x.shape[:2])
         cut = prob > 0.5
         return Routing(prob, cut if valid is None else cut & valid, valid)
@@ -69,4 +92,4 @@ class FixedRouter(Router):
 
 def make_router(width: int, config: ModelConfig) -> Router:
     """The router a configuration asks for."""
-    return Router(width) if config.cuts == "learned" else FixedRouter(width, config.cut_every)
+    return Router(width, config.router) if config.cuts == "learned" else FixedRouter(width, config.cut_every)

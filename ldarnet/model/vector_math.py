@@ -26,12 +26,12 @@ def _as_float(_typing: Any, bits: Any) -> Any:  # noqa: ANN401 - numba's own typ
     return types.float32(types.int32), generate
 
 
-_float_of_bits = intrinsic(_as_float)
+_float_of_bits: Any = intrinsic(_as_float)
 
 
 @kernel(inline=True)
 def exp(x: np.float32) -> np.float32:
-    """exp(x), x cut off at +-87. By range reduction and a polynomial; relative error below 4e-7."""
+    """Exponential of x, which is cut off at +-87. By range reduction and a polynomial; relative error below 4e-7."""
     t = min(max(x, -_MOST), _MOST)
     n = np.floor(t * _LOG2_E + np.float32(0.5))
     r = t - n * _LN2_HIGH - n * _LN2_LOW

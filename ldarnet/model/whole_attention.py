@@ -1,0 +1,142 @@
+"""Windowed attention with rotary positions in one pass, for tracks on CPUs in float32; `attention` has it step by step.
+
+A stretch of queries meets the keys it can see as products of small matrices; a row of scores stays in the cache
+until it has become weights and met the values, so that memory does not grow with the window.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ldarnet.model.jit import kernel, run_in_pieces
+from ldarnet.model.ssd.steps import address, padded
+from ldarnet.model.tiles import BLOCK, multiply, transpose
+from ldarnet.model.vector_math import exp
+
+QUERIES_PER_ITEM = 512
+_NEW = np.float32(0)
+
+
+def attend(
+    qkv: Tensor, turns: tuple[Tensor, Tensor], valid: Tensor | None, window: int, *, causal: bool = False
+) -> Tensor:
+    """Attention of qkv [B, L, 3, H, P], as projected: [B, L, H, P], P a multiple of 16.
+
+    `turns` are cosine and sine [L, half] or [B, L, half]; `valid` [B, L] with padding on the right; a window below 0
+    reaches everywhere. Nothing is said about the output at padding but that it is finite.
+    """
+    batch, length, _, num_heads, dim = qkv.shape
+    lengths = torch.full((batch,), length) if valid is None else valid.sum(1)
+    reach = length if window < 0 else min(window, length)
+    cos, sin = (t if t.dim() == 3 else t[None] for t in turns)
+    out = torch.empty(batch, length, num_heads, dim)
+    arrays = [t.detach().contiguous().numpy() for t in (qkv, cos.float(), sin.float(), lengths)]
+    num_items = batch * num_heads * -(-length // QUERIES_PER_ITEM)
+    run_in_pieces(_attend, num_items, *arrays, reach, 0 if causal else reach, out.numpy())
+    return out
+
+
+@kernel()
+def _attend(
+    first: int,
+    last: int,
+    qkv: np.ndarray,
+    cos: np.ndarray,
+    sin: np.ndarray,
+    lengths: np.ndarray,
+    back: int,
+    ahead: int,
+    out: np.ndarray,
+) -> None:
+    _, length, _, num_heads, dim = qkv.shape
+    stretches = (length + QUERIES_PER_ITEM - 1) // QUERIES_PER_ITEM
+    most = padded(min(length, QUERIES_PER_ITEM + back + ahead))
+    keys = np.zeros((most, dim), dtype=np.float32)
+    turned_keys = np.empty((dim, most), dtype=np.float32)
+    values = np.zeros((most, dim), dtype=np.float32)
+    queries = np.zeros((BLOCK, dim), dtype=np.float32)
+    scores = np.empty((BLOCK, most), dtype=np.float32)
+    result = np.empty((BLOCK, dim), dtype=np.float32)
+    totals = np.empty(BLOCK, dtype=np.float32)
+    scale = np.float32(1) / np.sqrt(np.float32(dim))
+    for item in range(first, last):
+        b, h = item // stretches // num_heads, item // stretches % num_heads
+        start = item % stretches * QUERIES_PER_ITEM
+        end = min(start + QUERIES_PER_ITEM, length)
+        # Keys of the stretch: from `low` on, `num_keys` of them, then zeros up to whole tiles.
+        low, high = max(0, start - back), min(lengths[b], end + ahead)
+        num_keys = max(0, high - low)
+        wide = padded(num_keys)
+        for j in range(wide):
+            if j < num_keys:
+                _turn(qkv[b, low + j, 1, h], cos, sin, b, low + j, np.float32(1), keys[j])
+                for p in range(dim):
+                    values[j, p] = qkv[b, low + j, 2, h, p]
+            else:
+                for p in range(dim):
+                    keys[j, p] = 0
+                    values[j, p] = 0
+        transpose(address(turned_keys), most, address(keys), dim, wide, dim)
+        for query in range(start, end, BLOCK):
+            num = min(BLOCK, end - query)
+            for i in range(num):
+                _turn(qkv[b, query + i, 0, h], cos, sin, b, query + i, scale, queries[i])
+            from_key = max(0, query - back - low) // BLOCK * BLOCK
+            to_key = min(wide, padded(max(0, query + num + ahead - low)))
+            width = to_key - from_key
+            at_scores, at_keys = address(scores), address(turned_keys) + 4 * from_key
+            multiply(at_scores, most, BLOCK, width, address(queries), dim, 1, at_keys, most, dim, _NEW)
+            for i in range(num):
+                t = query + i
+                seen_from = max(0, t - back - low - from_key)
+                seen_to = max(seen_from, min(num_keys, t + ahead + 1 - low) - from_key)
+                row = scores[i]
+                row[:seen_from] = 0
+                totals[i] = _weigh(row[seen_from:seen_to])
+                row[seen_to:width] = 0
+            at_values = address(values) + 4 * from_key * dim
+            multiply(address(result), dim, BLOCK, dim, at_scores, most, 1, at_values, dim, width, _NEW)
+            for i in range(num):
+                for p in range(dim):
+                    out[b, query + i, h, p] = result[i, p] * totals[i]
+
+
+@kernel()
+def _turn(x: np.ndarray, cos: np.ndarray, sin: np.ndarray, b: int, t: int, scale: np.float32, out: np.ndarray) -> None:
+    """out = scale * x, its first numbers turned by the position's angles: halves paired."""
+    row = b if cos.shape[0] > 1 else 0
+    half = cos.shape[2]
+    for p in range(half):
+        out[p] = scale * (x[p] * cos[row, t, p] - x[half + p] * sin[row, t, p])
+    for p in range(half):
+        out[half + p] = scale * (x[half + p] * cos[row, t, p] + x[p] * sin[row, t, p])
+    for p in range(2 * half, x.shape[0]):
+        out[p] = scale * x[p]
+
+
+@kernel()
+def _weigh(row: np.ndarray) -> np.float32:
+    """Scores become exp(score - largest); returns 1 / their sum, 0 where there are none.
+
+    The caller hands over a slice: loops from 0 on vectorise, loops that start elsewhere do not.
+    """
+    num = row.shape[0]
+    if num == 0:
+        return np.float32(0)
+    # The largest of each lane first: one running maximum would be a chain of as many steps as there are keys.
+    lanes = np.full(BLOCK, row[0], dtype=np.float32)
+    for block in range(num // BLOCK):
+        part = row[block * BLOCK : (block + 1) * BLOCK]
+        for lane in range(BLOCK):
+            lanes[lane] = max(lanes[lane], part[lane])
+    largest = lanes[0]
+    for lane in range(BLOCK):
+        largest = max(largest, lanes[lane])
+    for j in range(num // BLOCK * BLOCK, num):
+        largest = max(largest, row[j])
+    for j in range(num):
+        row[j] = exp(row[j] - largest)
+    total = np.float32(0)
+    for j in range(num):
+        total += row[j]
+    return np.float32(1) / total
