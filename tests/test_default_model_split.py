@@ -211,6 +211,17 @@ def test_other_species_are_split_by_chromosome(written):
     assert len(yeast) == 17
 
 
+def test_few_species_have_e_coli_held_out_too(data, tmp_path):
+    bases = split.write_split(data, tmp_path, ["ecoli", "sacCer3"])
+    assert {name: tuple(of_split.values()) for name, of_split in bases.items()} == {
+        "sacCer3": (9_333_415, 784_333, 2_039_357),
+        "ecoli": (4_000_000, 200_000, 439_675),
+    }
+    names = [table["name"] for table in tomllib.loads((tmp_path / "genomes.toml").read_text())["genome"]]
+    assert names == ["sacCer3", "ecoli"]
+    assert splits_of(tmp_path / "ecoli.bed") == ("train", "valid", "test")
+
+
 def test_the_written_tables_make_a_corpus(written):
     out, bases = written
     tables = tomllib.loads((out / "genomes.toml").read_text())["genome"]

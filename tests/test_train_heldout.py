@@ -17,9 +17,10 @@ from ldarnet.model.ldarnet import Output
 from ldarnet.model.router import Routing
 from ldarnet.own_format import save_model
 from ldarnet.train.baselines import fit_tables
+from ldarnet.train.bootstrap import paired_bootstrap
 from ldarnet.train.corpus import GenomeSource, Stretch
-from ldarnet.train.heldout import HeldOut, ValidPanel, evaluate, paired_bootstrap, score_table, summarize_cuts
-from ldarnet.train.losses import masked_letter_loss, ratio_loss
+from ldarnet.train.heldout import HeldOut, ValidPanel, evaluate, score_table, summarize_cuts
+from ldarnet.train.losses import letter_loss, ratio_loss
 from ldarnet.train.masking import mask_letters
 from ldarnet.train.settings import TrainSettings
 from tests.conftest import REPO
@@ -163,7 +164,7 @@ def test_means_are_over_masked_letters_not_over_windows(model, windows):
     with torch.no_grad():
         logits = model(torch.from_numpy(shown.inputs)).logits
     labels = torch.from_numpy(np.where(shown.hidden, shown.ids.astype(np.int64), -100))
-    assert result.mean_loss(result.model) == pytest.approx(float(masked_letter_loss(logits, labels)), rel=1e-5)
+    assert result.mean_loss(result.model) == pytest.approx(float(letter_loss(logits, labels)), rel=1e-5)
     guesses = logits.argmax(-1).numpy()[shown.hidden]
     assert result.masked_accuracy(result.model) == pytest.approx(np.mean(guesses == shown.ids[shown.hidden]))
 

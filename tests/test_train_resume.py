@@ -248,11 +248,13 @@ def test_norms_of_the_parts_make_up_that_of_the_gradient(folder):
 
 
 def test_letters_that_are_unknown_are_never_masked(folder, monkeypatch):
-    from ldarnet.train import batches
+    from ldarnet.train import examples
 
     seen = []
-    mask = batches.mask_letters
-    monkeypatch.setattr(batches, "mask_letters", lambda ids, *rest: seen.append((ids, mask(ids, *rest))) or seen[-1][1])
+    mask = examples.mask_letters
+    monkeypatch.setattr(
+        examples, "mask_letters", lambda ids, *rest: seen.append((ids, mask(ids, *rest))) or seen[-1][1]
+    )
     (folder / "n.fa").write_text(">c\n" + "".join(letter + "ACGTT" for letter in letters(5, 200, "NACGT")))
     trained(arguments(folder, out="unknown/run", data=("--fasta", "n.fa"), num_steps=4))
     ids, masked = (np.concatenate(each) for each in zip(*((ids, m.labels) for ids, m in seen), strict=True))

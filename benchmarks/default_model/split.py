@@ -1,12 +1,14 @@
 """The fixed split of the real genomes on which the default model is trained, tuned and tested.
 
-    python benchmarks/default_model/split.py --data DIR --out DIR
+    python benchmarks/default_model/split.py --data DIR --out DIR [--species ecoli sacCer3]
 
 DIR of --data holds `human/` and `other_species/`. Writes one BED per genome (chrom, start, end, split) and
 genomes.toml, and prints the bases (N excluded) of every genome and split.
 
 Human sequences overlap: LRG records lie inside the chromosome windows and inside one another. So a base is left out
 of train where its GRCh38 position is within 5 kb of valid or test, and out of valid where it is within 5 kb of test.
+
+E. coli is all train, unless only some species are asked for: then part of it is held out too.
 """
 
 import argparse
@@ -59,6 +61,10 @@ HELD_OUT = {
     ),
 }
 NOTHING = HeldOut([], [])
+HELD_OUT_OF_FEW = {
+    "ecoli": HeldOut(valid=[Interval("ecoli", 4_000_000, 4_200_000)], test=[Interval("ecoli", 4_200_000, TO_THE_END)])
+}
+"""Held out besides where only some species are asked for."""
 
 
 class Placement(NamedTuple):
@@ -146,11 +152,11 @@ def held_out_on_grch38(placements):
     return HeldOut(human.valid + records["valid"], human.test + records["test"])
 
 
-def divide_genome(name, contigs, placements):
+def divide_genome(name, contigs, placements, held_out=HELD_OUT):
     """Split -> intervals of one of the genomes."""
     species = name.partition("-")[0]
     if species != "human":
-        return divide(contigs, HELD_OUT.get(species, NOTHING), NOTHING)
+        return divide(contigs, held_out.get(species, NOTHING), NOTHING)
     near = HeldOut(*(padded(spans) for spans in held_out_on_grch38(placements)))
     if name != LRG:
         return divide(contigs, HELD_OUT[species], near)
@@ -168,13 +174,15 @@ def num_known(genome, spans):
     return sum(int(np.count_nonzero(genome.ids(*span) < vocab.N)) for span in spans)
 
 
-def write_split(data, out):
-    """Write the BED files and genomes.toml; returns genome -> split -> bases."""
-    placements = read_placements(data / LRG_MAPPING)
+def write_split(data, out, species=None):
+    """Write the BED files and genomes.toml, of some species only where named; returns genome -> split -> bases."""
+    chosen = {name: fasta for name, fasta in FASTA.items() if species is None or name.partition("-")[0] in species}
+    held_out = HELD_OUT if species is None else HELD_OUT | HELD_OUT_OF_FEW
+    placements = read_placements(data / LRG_MAPPING) if LRG in chosen else []
     bases = {}
-    for name, fasta in FASTA.items():
+    for name, fasta in chosen.items():
         with open_genome(data / fasta) as genome:
-            spans = divide_genome(name, genome.contigs, placements)
+            spans = divide_genome(name, genome.contigs, placements, held_out)
             bases[name] = {split: num_known(genome, spans[split]) for split in SPLITS}
         rows = [(*span, split) for split in SPLITS for span in spans[split]]
         text = "".join("\t".join(map(str, row)) + "\n" for row in rows)
@@ -182,7 +190,7 @@ def write_split(data, out):
     tables = [
         f"[[genome]]\nname = {json.dumps(name)}\nfasta = {json.dumps(str((data / fasta).resolve()))}\n"
         f"intervals = {json.dumps(f'{name}.bed')}\nweight = {weight_of(name, bases)}\n"
-        for name, fasta in FASTA.items()
+        for name, fasta in chosen.items()
     ]
     (out / "genomes.toml").write_text("\n".join(tables))
     return bases
@@ -199,9 +207,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of human/ and other_species/")
     parser.add_argument("--out", type=Path, required=True, help="folder for genomes.toml and the BED files")
+    parser.add_argument("--species", nargs="+", choices=list(WEIGHTS), help="only these")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    bases = write_split(args.data, args.out)
+    bases = write_split(args.data, args.out, args.species)
     print(f"{'genome':<16}{'weight':>8}" + "".join(f"{split:>14}" for split in SPLITS))
     for name, of_split in bases.items():
         print(f"{name:<16}{weight_of(name, bases):>8.4f}" + "".join(f"{of_split[split]:>14,}" for split in SPLITS))

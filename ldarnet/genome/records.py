@@ -43,7 +43,7 @@ class Record(NamedTuple):
     survey: ContigSurvey
 
 
-class _Piece(NamedTuple):
+class Piece(NamedTuple):
     """A whole header line, or part of a sequence, with the place of its first byte."""
 
     is_header: bool
@@ -63,7 +63,7 @@ def read_records(
     """
     line_of: dict[str, int] = {}
     builder: _Builder | None = None
-    for piece in _split(blocks, label):
+    for piece in split_text(blocks, label):
         if piece.is_header:
             if builder:
                 yield builder.result()
@@ -94,7 +94,7 @@ class _Builder:
         self._surveyor = Surveyor()
         self._probe = LayoutProbe()
 
-    def feed(self, piece: _Piece) -> None:
+    def feed(self, piece: Piece) -> None:
         letters = piece.text.translate(_UPPER, BLANKS)
         ids = letters.translate(IDS)
         if _INVALID in ids:
@@ -116,7 +116,7 @@ class _Builder:
         return Record(self.name, length_bp, layout, self._surveyor.result())
 
 
-def _split(blocks: Iterable[bytes], label: str) -> Iterator[_Piece]:
+def split_text(blocks: Iterable[bytes], label: str) -> Iterator[Piece]:
     """Headers and stretches of sequence; a header starts at a '>' that follows a line end."""
     offset, line = 0, 1
     header: bytes | None = None
@@ -136,7 +136,7 @@ def _split(blocks: Iterable[bytes], label: str) -> Iterator[_Piece]:
                         "got a longer line"
                     )
                 if found:
-                    yield _Piece(True, header, offset + at, line)
+                    yield Piece(True, header, offset + at, line)
                     header = None
             else:
                 # A '>' in the middle of a line stays in the piece, where it is refused as a letter.
@@ -144,14 +144,14 @@ def _split(blocks: Iterable[bytes], label: str) -> Iterator[_Piece]:
                 if end < 0 or block[end - 1] not in b"\r\n":
                     end = len(block)
                 text = block[at:end]
-                yield _Piece(False, text, offset + at, line - (last == b"\r" and text[:1] == b"\n"))
+                yield Piece(False, text, offset + at, line - (last == b"\r" and text[:1] == b"\n"))
                 line += _num_line_ends(text, last)
             if end > at:
                 last = block[end - 1 : end]
             at = end
         offset += len(block)
     if header is not None:
-        yield _Piece(True, header, offset, line)
+        yield Piece(True, header, offset, line)
 
 
 def _num_line_ends(text: bytes, last: bytes) -> int:
@@ -161,14 +161,14 @@ def _num_line_ends(text: bytes, last: bytes) -> int:
     return num - (last == b"\r" and text[:1] == b"\n")
 
 
-def _name(piece: _Piece, label: str) -> str:
+def _name(piece: Piece, label: str) -> str:
     words = piece.text[1:].split(maxsplit=1)
     if not words:
         raise GenomeError(f"{label}, line {piece.line}: expected a record name after '>', got none")
     return words[0].decode("utf-8", errors="replace")
 
 
-def _refuse_start(piece: _Piece, label: str) -> NoReturn:
+def _refuse_start(piece: Piece, label: str) -> NoReturn:
     start = len(piece.text) - len(piece.text.lstrip(BLANKS))
     line = piece.line + _num_line_ends(piece.text[:start], b"")
     text = piece.text[start : start + 256]
@@ -181,7 +181,7 @@ def _refuse_start(piece: _Piece, label: str) -> NoReturn:
     raise GenomeError(f"{label}, line {line}: expected a FASTA header starting with '>', got {got}")
 
 
-def _refuse_letter(piece: _Piece, name: str, label: str) -> NoReturn:
+def _refuse_letter(piece: Piece, name: str, label: str) -> NoReturn:
     ids = np.frombuffer(piece.text.translate(IDS), dtype=np.uint8)
     blank = np.isin(np.frombuffer(piece.text, dtype=np.uint8), np.frombuffer(BLANKS, dtype=np.uint8))
     at = int(np.flatnonzero((ids == vocab.INVALID) & ~blank)[0])

@@ -7,7 +7,7 @@ Tables count both strands, since training draws either, and are shown the true n
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple, Protocol, Self
+from typing import Literal, NamedTuple, Protocol, Self
 
 import numpy as np
 
@@ -172,13 +172,17 @@ class Flanks(ContextTable):
         return cls._fit(f"flank{flank}", [Reach(k, k) for k in range(flank + 1)], sequences, shrinkage)
 
 
-def fit_tables(sequences: Iterable[np.ndarray]) -> tuple[Composition, Markov, Flanks, Flanks]:
-    """The four tables that every model is compared with, from one pass over the bases.
+def fit_tables(
+    sequences: Iterable[np.ndarray] | WordCounts, objective: Literal["masked", "causal"] = "masked"
+) -> tuple[ContextTable, ...]:
+    """The tables that every model is compared with, from one pass over the bases (or words with reach 5, 5).
 
-    Words that do not have five known letters on either side are counted by none of them.
+    A causal model is compared with those that look to the left only. Words that do not have five known letters on
+    either side are counted by none of them.
     """
-    counts = count_words(sequences, Reach(5, 5))
-    return Composition.fit(counts), Markov.fit(counts, 5), Flanks.fit(counts, 3), Flanks.fit(counts, 5)
+    counts = sequences if isinstance(sequences, WordCounts) else count_words(sequences, Reach(5, 5))
+    looking_left = (Composition.fit(counts), Markov.fit(counts, 5))
+    return looking_left if objective == "causal" else (*looking_left, Flanks.fit(counts, 3), Flanks.fit(counts, 5))
 
 
 def _per_context(counts: np.ndarray, reach: Reach, level: Reach) -> np.ndarray:

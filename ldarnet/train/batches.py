@@ -1,5 +1,6 @@
-"""Masked batches for the loop, made one step ahead on a thread of their own."""
+"""Batches of examples for the loop, made one step ahead on a thread of their own."""
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -7,19 +8,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ldarnet.train.draws import Draws
-from ldarnet.train.masking import mask_letters
+from ldarnet.train.draws import Draws, Windows
+from ldarnet.train.examples import Examples
 
 
 class MicroBatch(NamedTuple):
     """What one forward pass sees."""
 
     inputs: Tensor
-    """ids [B, L] with the hidden letters replaced."""
+    """ids [B, L], with hidden letters replaced where letters are masked."""
     labels: Tensor
     """ids [B, L] where a letter is to be predicted, -100 elsewhere."""
     draws: np.ndarray
     """Global numbers of the windows [B]: with the seed, they determine the batch."""
+    weights: Tensor | None
+    """float32 [B, L]: how much each label counts; None = all the same."""
 
 
 class StepBatches(NamedTuple):
@@ -30,11 +33,10 @@ class StepBatches(NamedTuple):
 
 
 class Batches:
-    """Micro-batches of this rank, step after step; to be closed."""
+    """Micro-batches of this rank, step after step; to be closed. `make` turns windows into examples."""
 
-    def __init__(self, draws: Draws, *, num_windows: int, num_micro: int, seed: int, mask_share: float) -> None:
-        self._draws, self._num_windows, self._num_micro = draws, num_windows, num_micro
-        self._seed, self._mask_share = seed, mask_share
+    def __init__(self, draws: Draws, *, num_windows: int, num_micro: int, make: Callable[[Windows], Examples]) -> None:
+        self._draws, self._num_windows, self._num_micro, self._make_examples = draws, num_windows, num_micro, make
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="ldarnet-batches")
         self._next: Future[StepBatches] | None = None
 
@@ -52,6 +54,7 @@ class Batches:
         micro = []
         for _ in range(self._num_micro):
             windows = self._draws.take(self._num_windows)
-            masked = mask_letters(windows.ids, windows.draws, self._seed, self._mask_share)
-            micro.append(MicroBatch(torch.from_numpy(masked.inputs), torch.from_numpy(masked.labels), windows.draws))
+            inputs, labels, weights = self._make_examples(windows)
+            weighed = None if weights is None else torch.from_numpy(weights)
+            micro.append(MicroBatch(torch.from_numpy(inputs), torch.from_numpy(labels), windows.draws, weighed))
         return StepBatches(micro, self._draws.state())

@@ -37,7 +37,7 @@ def train_command(
         typer.Option("--set", help="Any setting: train.learning_rate=1e-3, model.d_state=64.", metavar="KEY=VALUE"),
     ] = None,
 ) -> None:
-    """Train a model on masked letters; a killed run goes on with the same command.
+    """Train a model on masked letters, or (causal) on the next; a killed run goes on with the same command.
 
     For several GPUs: torchrun --nproc-per-node=K -m ldarnet.train --config run.toml --out runs/x
     """

@@ -23,6 +23,7 @@ from ldarnet.genome import Contig, Interval, merge_intervals, open_genome
 from ldarnet.genome.names import list_names
 from ldarnet.train.draws import MAX_SEED, Purpose, random_stream
 from ldarnet.train.sequence_shards_corpus import ShardedGenome, ShardedPool, ShardFolder, find_sharded, load_sharded
+from ldarnet.train.soft_mask import letters, lower_case_runs, mark_repeats, num_repeats, reverse_complement
 
 MAX_UNKNOWN_SHARE = 0.1
 MAX_TRIES = 1000
@@ -50,7 +51,10 @@ class GenomeSource:
 
 @dataclass(frozen=True)
 class Stretch:
-    """The bases start..end-1 of a contig, all of which windows may hold: `ids` uint8 [end - start], read-only."""
+    """The bases start..end-1 of a contig, all of which windows may hold: `ids` uint8 [end - start], read-only.
+
+    Where a corpus was asked for repeats, ids carry their bit (`soft_mask`).
+    """
 
     contig: str
     start: int
@@ -81,6 +85,8 @@ class CorpusGenome:
     num_stretches: int
     num_short_stretches: int
     """Left out: shorter than the window."""
+    num_repeats: int = 0
+    """Bases marked as repeats; 0 also where nobody asked."""
 
 
 class Corpus:
@@ -110,7 +116,7 @@ class Corpus:
         weights = _shares(genomes, [pool.num_bases for pool in self._pools])
         self._weight_ends = np.cumsum(weights)
         self.genomes = tuple(
-            CorpusGenome(genome.name, weight, pool.num_bases, pool.num_stretches, pool.num_short)
+            CorpusGenome(genome.name, weight, pool.num_bases, pool.num_stretches, pool.num_short, pool.num_repeats)
             for genome, pool, weight in zip(genomes, self._pools, weights, strict=True)
         )
         self.num_bases = sum(genome.num_bases for genome in self.genomes)
@@ -123,8 +129,8 @@ class Corpus:
         pool = self._pools[number]
         for _ in range(MAX_TRIES):
             ids = pool.window(int(rng.integers(pool.num_windows)))
-            if np.count_nonzero(ids >= vocab.N) <= self._max_unknown_bp:
-                return vocab.reverse_complement(ids) if rng.random() < 0.5 else ids.copy()
+            if np.count_nonzero(letters(ids) >= vocab.N) <= self._max_unknown_bp:
+                return reverse_complement(ids) if rng.random() < 0.5 else ids.copy()
         raise ValueError(
             f"{self.genomes[number].name}: expected windows of {self.window_bp:,} bases with at most "
             f"{self._max_unknown_bp:,} N, got {MAX_TRIES:,} with more (draw {draw}; first stretch "
@@ -152,7 +158,8 @@ class _Pool:
         self.stretches = [stretch for stretch in genome.stretches if len(stretch.ids) >= window_bp]
         self.num_stretches = len(self.stretches)
         self.num_short = len(genome.stretches) - len(self.stretches)
-        self.num_bases = sum(int(np.count_nonzero(stretch.ids < vocab.N)) for stretch in self.stretches)
+        self.num_bases = sum(int(np.count_nonzero(letters(stretch.ids) < vocab.N)) for stretch in self.stretches)
+        self.num_repeats = sum(num_repeats(stretch.ids) for stretch in self.stretches)
         if not self.num_bases:
             raise ValueError(f"{genome.name}: expected letters A, C, G, T, got stretches of nothing but N")
         self._window_bp = window_bp
@@ -181,34 +188,50 @@ class _Pool:
 
 
 def load_corpus(
-    sources: Sequence[GenomeSource], window_bp: int, seed: int, max_unknown_share: float = MAX_UNKNOWN_SHARE
+    sources: Sequence[GenomeSource],
+    window_bp: int,
+    seed: int,
+    max_unknown_share: float = MAX_UNKNOWN_SHARE,
+    *,
+    marks_repeats: bool = False,
 ) -> Corpus:
-    """A corpus from files; a source of weight 0 is not read. Raises ValueError as `load_genome` and `Corpus` do."""
+    """A corpus from files; a source of weight 0 is not read. Raises ValueError as `load_genome` and `Corpus` do.
+
+    `marks_repeats` keeps what lower case says; ValueError where no genome has any.
+    """
     if not sources:
         raise ValueError("expected at least one genome, got none")
     used = [source for source in sources if source.weight != 0]
     if not used:
         raise ValueError(f"expected a weight above 0, got 0 for all of {list_names([_name(each) for each in sources])}")
     opened: dict[Path, ShardFolder] = {}
-    return Corpus([_load(source, opened) for source in used], window_bp, seed, max_unknown_share)
+    genomes = [_load(source, opened, marks_repeats) for source in used]
+    corpus = Corpus(genomes, window_bp, seed, max_unknown_share)
+    if marks_repeats and not any(genome.num_repeats for genome in corpus.genomes):
+        names = list_names([genome.name for genome in corpus.genomes])
+        raise ValueError(f"expected repeats in lower case, got none in {names}: use soft-masked FASTA")
+    return corpus
 
 
-def _load(source: GenomeSource, opened: dict[Path, ShardFolder]) -> LoadedGenome | ShardedGenome:
+def _load(source: GenomeSource, opened: dict[Path, ShardFolder], marks_repeats: bool) -> LoadedGenome | ShardedGenome:
     sharded = find_sharded(source.fasta)
     if sharded is None:
-        return load_genome(source)
+        return load_genome(source, marks_repeats=marks_repeats)
+    if marks_repeats:
+        raise ValueError(f"{source.fasta}: shards do not keep lower case, which marks repeats: train on the FASTA")
     if source.intervals is not None:
         raise ValueError(f"{source.fasta}: intervals go with a FASTA, not with shards: shard the stretches alone")
     return load_sharded(*sharded, source.name, source.weight, opened)
 
 
-def load_genome(source: GenomeSource) -> LoadedGenome:
-    """The bases of a genome that its intervals allow, in memory.
+def load_genome(source: GenomeSource, *, marks_repeats: bool = False) -> LoadedGenome:
+    """The bases of a genome that its intervals allow, in memory; with the repeat bit set where they are lower case.
 
     Raises GenomeError for a bad genome file, ValueError (file, line) for intervals that are malformed, outside their
     contig, on contigs that the genome lacks (with both lists of names) or in two splits, and for a split without rows.
     """
     with open_genome(source.fasta) as genome:
+        runs = lower_case_runs(source.fasta) if marks_repeats else {}
         spans: Sequence[Interval]
         if source.intervals is not None:
             rows = _read_rows(Path(source.intervals), genome.contigs)
@@ -220,6 +243,8 @@ def load_genome(source: GenomeSource) -> LoadedGenome:
         stretches = []
         for span in spans:
             ids = genome.ids(*span)
+            if marks_repeats:
+                mark_repeats(ids, span.start, runs[span.chrom])
             ids.flags.writeable = False
             stretches.append(Stretch(*span, ids))
     return LoadedGenome(_name(source), tuple(stretches), source.weight)

@@ -59,9 +59,9 @@ def draw_curves(log_jsonl: Path, out: Path, tokens_per_chunk: Sequence[float] = 
     figure = Figure(figsize=(13, 9.5), layout="constrained")
     figure.suptitle(f"{log_jsonl.absolute().parent.name}: step {records[-1]['step']:,}", fontsize=11)
     panels: list[tuple[str, Callable[[Axes, Curves], None]]] = [
-        ("Training loss (nats per selected letter)", _training_loss),
-        ("Validation loss, and that of tables (nats per masked letter)", _validation_loss),
-        ("Validation accuracy on masked letters", _accuracy),
+        ("Training loss (nats per letter to guess)", _training_loss),
+        ("Validation loss, and that of tables (nats per letter)", _validation_loss),
+        ("Validation accuracy", _accuracy),
         ("Share of tokens cut, F (solid), and mean p, G (dashed)", _cut_shares),
         ("Share of p within .01 of .5", _near_half),
         ("Chunk lengths in the last validation", _chunk_lengths),

@@ -1,6 +1,5 @@
-"""How well a model fills in letters it never saw, beside tables of neighbouring letters at the very same positions."""
+"""How well a model guesses letters it never saw, beside tables of neighbouring letters at the very same positions."""
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple, Self
@@ -12,27 +11,26 @@ from torch.nn import functional as F
 
 from ldarnet import vocab
 from ldarnet.model import LDARNet
-from ldarnet.model.router import Routing
 from ldarnet.train.baselines import LetterTable, fit_tables
 from ldarnet.train.corpus import MAX_UNKNOWN_SHARE, GenomeSource, Stretch, load_genome, splits_of
+from ldarnet.train.cut_summary import CutCounts, CutSummary
+from ldarnet.train.examples import Objective
 from ldarnet.train.masking import mask_letters
 from ldarnet.train.settings import TrainSettings
 
 Strand = Literal["+", "-"]
 DEFAULT_BATCH_TOKENS = 16_384
 TABLE_BATCH_TOKENS = 1 << 20
-LONGEST_CHUNK_BP = 32
-NEAR_HALF = 0.01
-UNITS_AT_ONCE = 1 << 22
 
 
 class Shown(NamedTuple):
-    """Windows on one strand, all [num, window_bp]; `inputs` (int64) are the true `ids` (uint8) with letters masked."""
+    """Windows on one strand, all [num, window_bp]; `inputs` (int64) are the true `ids` (uint8), with letters masked."""
 
     ids: np.ndarray
     inputs: np.ndarray
     hidden: np.ndarray
-    """bool: shown as [MASK]. Only these are scored, not letters replaced or selected and left as they are."""
+    """bool: the letters that are scored. Those shown as [MASK], not those replaced or selected and left as they are; of
+    a causal model all but N and the first of a window, each of them hidden until it was guessed."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +49,7 @@ class HeldOut:
     """Windows left out for too many N."""
     left_over_bp: int
     """Bases left out at the ends of stretches, where no whole window fits."""
+    objective: Objective = "masked"
 
     @classmethod
     def tile(
@@ -60,6 +59,7 @@ class HeldOut:
         *,
         seed: int = 0,
         max_unknown_share: float = MAX_UNKNOWN_SHARE,
+        objective: Objective = "masked",
     ) -> Self:
         """Windows end to end from the start of every stretch. Raises ValueError where none is left."""
         tiles, records, left_over_bp, longest_bp = [np.empty((0, window_bp), np.uint8)], [], 0, 0
@@ -76,7 +76,8 @@ class HeldOut:
                 f"held-out windows: expected at least one of {window_bp} bases with at most {max_unknown_share:.0%} N, "
                 f"got none ({len(tiles) - 1} stretches, longest {longest_bp} bases; {len(ids)} windows have more N)"
             )
-        return cls(ids[kept], kept, np.array(records)[kept], seed, len(ids) - len(kept), left_over_bp)
+        num_unknown = len(ids) - len(kept)
+        return cls(ids[kept], kept, np.array(records)[kept], seed, num_unknown, left_over_bp, objective)
 
     def select(self, rows: np.ndarray | slice) -> Self:
         """Some of the windows; the letters masked in each stay the same."""
@@ -93,6 +94,11 @@ class HeldOut:
 
     def shown(self, strand: Strand) -> Shown:
         """What a model is shown; on "-" the reverse complement, with the same letters masked."""
+        if self.objective == "causal":
+            ids = self.ids if strand == "+" else vocab.reverse_complement(self.ids)
+            is_scored = ids <= vocab.T
+            is_scored[:, 0] = False
+            return Shown(ids, ids.astype(np.int64), is_scored)
         masked = mask_letters(self.ids, self.draws, self.seed)
         if strand == "+":
             return Shown(self.ids, masked.inputs, masked.hidden)
@@ -101,7 +107,7 @@ class HeldOut:
 
 
 class Scores(NamedTuple):
-    """Sums over the [MASK] positions of each window."""
+    """Sums over the hidden letters of each window."""
 
     loss: np.ndarray
     """float64 [num]: nats."""
@@ -109,31 +115,11 @@ class Scores(NamedTuple):
     """float64 [num]: how often the likeliest letter is the true one; among n equally likely ones it counts 1 / n."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class CutSummary:
-    """How the routers cut, one entry per stage; the tokens of a later stage are the chunks of the one before.
-
-    Counted as in the ratio loss: over all tokens, with the first of each window, whose p = 1 is given. Shares F of
-    cuts, mean probabilities G, shares of tokens with p within 0.01 of 0.5. `chunk_lengths[i]` counts the chunks of
-    stage 0 with i + 1 bases, the last entry those with 32 or more; the end of a window ends a chunk.
-    """
-
-    cut_share: tuple[float, ...]
-    mean_prob: tuple[float, ...]
-    near_half_share: tuple[float, ...]
-    chunk_lengths: tuple[int, ...]
-
-    @property
-    def bases_per_chunk(self) -> float:
-        """Compression: mean length of the chunks of the innermost stage."""
-        return 1 / math.prod(self.cut_share)
-
-
 @dataclass(frozen=True)
 class Evaluation:
-    """A model and tables at the same [MASK] positions, `num_hidden` (int64 [num]) of them in each window.
+    """A model and tables at the same hidden letters, `num_hidden` (int64 [num]) of them in each window.
 
-    `cuts` are those the model makes while letters are masked, as in training.
+    `cuts` are those the model makes meanwhile: while letters are masked, as in training.
     """
 
     num_hidden: np.ndarray
@@ -142,11 +128,11 @@ class Evaluation:
     cuts: CutSummary
 
     def mean_loss(self, scores: Scores) -> float:
-        """Nats per [MASK]."""
+        """Nats per hidden letter."""
         return float(scores.loss.sum() / self.num_hidden.sum())
 
     def masked_accuracy(self, scores: Scores) -> float:
-        """Share of [MASK] where the likeliest letter is the true one."""
+        """Share of hidden letters where the likeliest letter is the true one."""
         return float(scores.num_correct.sum() / self.num_hidden.sum())
 
 
@@ -160,28 +146,33 @@ def evaluate(
 ) -> Evaluation:
     """Score a model, whose losses are over its whole vocabulary, and tables, which know A, C, G and T only.
 
-    On "-" all of them read the reverse complement, with the same letters masked. Raises ValueError where none is.
+    On "-" all of them read the reverse complement, with the same letters masked. Raises ValueError where none is. The
+    objective of the windows must be the model's; tables that look to the right know more than a causal model may.
     """
     device = next(model.parameters()).device
-    cuts, scores, num_hidden = _CutCounts(), [], []
+    cuts, scores, num_hidden = CutCounts(), [], []
     for part in windows.batches(batch_tokens):
         shown = part.shown(strand)
         # Not inference mode: a model in training must be able to keep what it computes here.
         with torch.no_grad():
             output = model(torch.from_numpy(shown.inputs).to(device))
-            logits = output.logits[torch.from_numpy(shown.hidden).to(device)]
+            logits = output.logits
+            if windows.objective == "causal":
+                logits = F.pad(logits[:, :-1], (0, 0, 1, 0))  # a letter is foretold at the one before it
+            logits = logits[torch.from_numpy(shown.hidden).to(device)]
             log_prob = F.log_softmax(logits.float(), dim=-1).cpu().numpy()
         cuts.add(output.routing)
         scores.append(_sums(log_prob, shown))
         num_hidden.append(shown.hidden.sum(axis=1))
     if not np.concatenate(num_hidden).any():
-        raise ValueError(f"expected masked letters to guess, got none in {len(windows.ids)} windows")
+        what = "masked letters" if windows.objective == "masked" else "letters A, C, G, T"
+        raise ValueError(f"expected {what} to guess, got none in {len(windows.ids)} windows")
     by_table = {table.name: score_table(table, windows, strand=strand) for table in tables}
     return Evaluation(np.concatenate(num_hidden), _joined(scores), by_table, cuts.summary())
 
 
 def score_table(table: LetterTable, windows: HeldOut, *, strand: Strand = "+") -> Scores:
-    """A table at the [MASK] positions of windows; like a model it sees nothing beyond the window."""
+    """A table at the hidden letters of windows; like a model it sees nothing beyond the window."""
     scores = []
     for part in windows.batches(TABLE_BATCH_TOKENS):
         shown = part.shown(strand)
@@ -197,7 +188,7 @@ def summarize_cuts(
 ) -> CutSummary:
     """The cuts of a model that sees every letter, as a track does."""
     device = next(model.parameters()).device
-    cuts = _CutCounts()
+    cuts = CutCounts()
     for part in windows.batches(batch_tokens):
         ids = part.ids if strand == "+" else vocab.reverse_complement(part.ids)
         with torch.no_grad():
@@ -207,7 +198,7 @@ def summarize_cuts(
 
 @dataclass(frozen=True, kw_only=True)
 class ValidScore(CutSummary):
-    """What a validation says of a model: losses in nats per [MASK], its own and those of tables; its cuts."""
+    """What a validation says of a model: losses in nats per hidden letter, its own and those of tables; its cuts."""
 
     loss: float
     accuracy: float
@@ -230,8 +221,9 @@ class ValidPanel:
         num_windows: int = 64,
         seed: int = 0,
         batch_tokens: int = DEFAULT_BATCH_TOKENS,
+        objective: Objective = "masked",
     ) -> None:
-        self.windows = HeldOut.tile(stretches, window_bp, seed=seed).spread(num_windows)
+        self.windows = HeldOut.tile(stretches, window_bp, seed=seed, objective=objective).spread(num_windows)
         self._batch_tokens = batch_tokens
         num_hidden = self.windows.shown("+").hidden.sum()
         self._tables = {t.name: float(score_table(t, self.windows).loss.sum() / num_hidden) for t in tables}
@@ -247,9 +239,12 @@ class ValidPanel:
         if not valid:
             return None
         train = [g for g in settings.train_genomes() if g.weight != 0 and _has_rows(g)]  # shards may have none beside
-        tables = fit_tables(s.ids for g in train for s in load_genome(g).stretches) if train else ()
+        objective = settings.model_config().objective
+        sequences = (stretch.ids for genome in train for stretch in load_genome(genome).stretches)
+        tables = fit_tables(sequences, objective) if train else ()
         stretches = [stretch for genome in valid for stretch in load_genome(genome).stretches]
-        return cls(stretches, settings.window_bp, tables, num_windows=settings.num_valid_windows)
+        num_windows = settings.num_valid_windows
+        return cls(stretches, settings.window_bp, tables, num_windows=num_windows, objective=objective)
 
     def score(self, model: nn.Module) -> ValidScore:
         """The model on the windows as they stand (forward strand)."""
@@ -265,81 +260,6 @@ class ValidPanel:
 def _has_rows(genome: GenomeSource) -> bool:
     """Whether something is meant by the genome: all of it, or a split that its intervals have."""
     return genome.intervals is None or genome.split in splits_of(genome.intervals)
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Difference of mean nats per letter, and the middle 95 % of its bootstrap."""
-
-    mean: float
-    low: float
-    high: float
-    num_units: int
-    """How many windows, or groups of them, were drawn from."""
-
-
-def paired_bootstrap(
-    model_loss: np.ndarray,
-    table_loss: np.ndarray,
-    num_letters: np.ndarray,
-    *,
-    groups: np.ndarray | None = None,
-    num: int = 10_000,
-    seed: int = 0,
-) -> Difference:
-    """Model minus table, from sums per window [n]: below zero the model is better.
-
-    Windows are drawn with replacement `num` times, or whole groups of them (labels [n]). Raises ValueError for fewer
-    than two of either.
-    """
-    if groups is None:
-        groups = np.arange(len(num_letters))
-    of_window = np.unique(groups, return_inverse=True)[1]
-    difference = np.bincount(of_window, weights=model_loss - table_loss)
-    letters = np.bincount(of_window, weights=num_letters)
-    num_units = len(letters)
-    if num_units < 2:
-        raise ValueError(f"bootstrap: expected at least two windows or groups, got {num_units}")
-    rng = np.random.Generator(np.random.PCG64(seed))
-    means = np.empty(num)
-    step = max(1, UNITS_AT_ONCE // num_units)
-    for first in range(0, num, step):
-        drawn = rng.integers(num_units, size=(min(step, num - first), num_units), dtype=np.int32)
-        means[first : first + step] = difference[drawn].sum(axis=1) / letters[drawn].sum(axis=1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return Difference(float(difference.sum() / letters.sum()), float(low), float(high), num_units)
-
-
-class _CutCounts:
-    """Running sums of what a `CutSummary` says."""
-
-    def __init__(self) -> None:
-        self._sums = np.zeros(4)
-        self._chunk_lengths = np.zeros(LONGEST_CHUNK_BP, dtype=np.int64)
-
-    def add(self, routing: Sequence[Routing]) -> None:
-        self._sums = self._sums + np.array([_routing_sums(stage) for stage in routing])
-        is_cut = routing[0].cut.cpu().numpy().ravel()
-        # Every window is full and starts with a cut, so that no chunk runs from one into the next.
-        lengths = np.diff(np.append(np.flatnonzero(is_cut), is_cut.size))
-        self._chunk_lengths += np.bincount(np.minimum(lengths, LONGEST_CHUNK_BP) - 1, minlength=LONGEST_CHUNK_BP)
-
-    def summary(self) -> CutSummary:
-        cut_share, mean_prob, near_half_share = (self._sums[:, 1:] / self._sums[:, :1]).T.tolist()
-        return CutSummary(
-            cut_share=tuple(cut_share),
-            mean_prob=tuple(mean_prob),
-            near_half_share=tuple(near_half_share),
-            chunk_lengths=tuple(self._chunk_lengths.tolist()),
-        )
-
-
-def _routing_sums(routing: Routing) -> list[float]:
-    """Tokens, cuts, probabilities, and tokens with p near one half."""
-    prob, cut, valid = routing
-    valid = torch.ones_like(cut) if valid is None else valid
-    near_half = (prob - 0.5).abs() <= NEAR_HALF
-    return [float(values.sum()) for values in (valid, cut & valid, prob * valid, near_half & valid)]
 
 
 def _sums(log_prob: np.ndarray, shown: Shown) -> Scores:

@@ -167,11 +167,14 @@ def _open_draws(settings: TrainSettings, ranks: Ranks, say: Say) -> Draws:
         return ShardDraws(
             settings.shards, settings.window_bp, settings.seed, rank=ranks.rank, num_ranks=ranks.num_ranks
         )
-    corpus = load_corpus(settings.train_genomes(), settings.window_bp, settings.seed)
+    marks_repeats = settings.repeat_weight != 1
+    corpus = load_corpus(settings.train_genomes(), settings.window_bp, settings.seed, marks_repeats=marks_repeats)
     for genome in corpus.genomes:
         skipped = f", {genome.num_short_stretches:,} too short" if genome.num_short_stretches else ""
         share = f"{genome.weight:.1%} of draws"
-        say(f"{genome.name}: {genome.num_bases:,} bases in {genome.num_stretches:,} stretches{skipped}, {share}")
+        repeats = f", {genome.num_repeats / genome.num_bases:.1%} repeats" if marks_repeats else ""
+        held = f"{genome.num_bases:,} bases in {genome.num_stretches:,} stretches{skipped}{repeats}"
+        say(f"{genome.name}: {held}, {share}")
     return CorpusDraws(corpus, ranks.rank, ranks.num_ranks)
 
 

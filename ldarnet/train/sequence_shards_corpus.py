@@ -75,6 +75,8 @@ class ShardedGenome(NamedTuple):
 class ShardedPool:
     """The windows of a genome in shards, numbered through its contigs as those of a FASTA are."""
 
+    num_repeats = 0
+
     def __init__(self, genome: ShardedGenome, window_bp: int) -> None:
         self._genome = genome
         self._window_bp = window_bp

@@ -67,7 +67,15 @@ class TrainSettings:
     decay_shape: Literal["inverse-sqrt", "one-minus-sqrt", "linear"] = "inverse-sqrt"
     floor_share: Share = 0.05
     mask_share: Annotated[float, Limit("between 0 and 1", lambda x: 0 < x < 1)] = 0.15
+    """Of the letters; a causal model, which predicts each from those before it, has none."""
+    repeat_weight: Positive = 1.0
+    """How much a lower-case base of the FASTA (a repeat) counts in the loss, other bases counting 1."""
     ratio_weight: NotNegative = 0.03
+    """Of the ratio loss, the same for all stages."""
+    ratio_weights: tuple[NotNegative, ...] = ()
+    """One per stage, instead of the same for all."""
+    counts_forced_cuts: bool = False
+    """Whether forced cuts around [MASK] count in the ratio loss, so that sequences without [MASK] get fewer cuts."""
     tokens_per_chunk: tuple[Annotated[float, Limit("above 1", lambda x: x > 1)], ...] = (4.0,)
     """Target of the ratio loss, one per stage."""
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -94,6 +102,15 @@ class TrainSettings:
         if len(self.tokens_per_chunk) != config.num_stages:
             got = f"{len(self.tokens_per_chunk)} {list(self.tokens_per_chunk)}"
             raise ValueError(f"tokens_per_chunk: expected {config.num_stages} values, one per stage, got {got}")
+        if len(self.ratio_weights) not in (0, config.num_stages):
+            got = f"{len(self.ratio_weights)} {list(self.ratio_weights)}"
+            raise ValueError(f"ratio_weights: expected {config.num_stages} values, one per stage, or none, got {got}")
+        if config.vocabulary != "dna":
+            raise ValueError(
+                f"preset {self.preset}: expected a model of bases to train, got one of {config.vocabulary}"
+            )
+        if self.repeat_weight != 1 and self.shards:
+            raise ValueError("repeat_weight: expected 1 with shards, which do not keep lower case; train on FASTA")
         if self.micro_batch_tokens % self.window_bp:
             raise ValueError(
                 f"micro_batch_tokens: expected a multiple of window_bp {self.window_bp:,}, "
@@ -149,7 +166,7 @@ class TrainSettings:
         derived = {"preset", "model", "genomes", "shards", "warmup_share", "warmup_steps", "decay_share", "decay_steps"}
         values = {name: value for name, value in asdict(self).items() if name not in derived | MAY_CHANGE}
         values |= {"num_warmup_steps": self.num_warmup_steps, "num_decay_steps": self.num_decay_steps}
-        values |= {f"model.{k}": v for k, v in asdict(self.model_config()).items() if k != "context_bp"}
+        values |= {f"model.{k}": v for k, v in self.model_config().as_stored().items() if k != "context_bp"}
         for number, genome in enumerate(self.genomes, start=1):
             names = {"fasta": Path(genome.fasta).name, "intervals": Path(genome.intervals or "").name}
             values[f"genome {number}"] = names | {"name": genome.name, "weight": genome.weight}

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,7 +16,8 @@ from ldarnet.model import LDARNet
 from ldarnet.model.ldarnet import ResidualLayer
 from ldarnet.train.batches import Batches, MicroBatch
 from ldarnet.train.draws import Draws
-from ldarnet.train.losses import masked_letter_loss, ratio_loss
+from ldarnet.train.examples import make_examples
+from ldarnet.train.losses import cut_shares, letter_loss, ratio_loss
 from ldarnet.train.optim import MovingAverage, make_optimizer, rate_multipliers, schedule, set_rate
 from ldarnet.train.ranks import Ranks
 from ldarnet.train.run_folder import Saved
@@ -64,8 +66,13 @@ class Trainer:
             draws,
             num_windows=settings.micro_batch_tokens // settings.window_bp,
             num_micro=self._num_micro,
-            seed=settings.seed,
-            mask_share=settings.mask_share,
+            make=partial(
+                make_examples,
+                objective=config.objective,
+                seed=settings.seed,
+                mask_share=settings.mask_share,
+                repeat_weight=settings.repeat_weight,
+            ),
         )
 
     def step(self) -> None:
@@ -143,11 +150,30 @@ class Trainer:
         settings, device = self.settings, self.ranks.device
         with torch.autocast(device.type, torch.bfloat16, enabled=settings.dtype == "bfloat16"):
             out = self._network(batch.inputs.to(device, non_blocking=True))
-        letters = masked_letter_loss(out.logits, batch.labels.to(device, non_blocking=True))
-        ratios = torch.stack([ratio_loss(r, n) for r, n in zip(out.routing, settings.tokens_per_chunk, strict=True)])
-        loss = letters + settings.ratio_weight * ratios.sum()
-        shares = [r.cut.float().mean() for r in out.routing] + [r.prob.mean() for r in out.routing]
-        return torch.cat([torch.stack([loss, letters]), ratios, torch.stack(shares)])
+        labels, weights = batch.labels, batch.weights
+        letters = letter_loss(
+            out.logits,
+            labels.to(device, non_blocking=True),
+            None if weights is None else weights.to(device, non_blocking=True),
+        )
+        with_forced = settings.counts_forced_cuts
+        ratios = torch.stack(
+            [
+                ratio_loss(routing, target, with_forced=with_forced)
+                for routing, target in zip(out.routing, settings.tokens_per_chunk, strict=True)
+            ]
+        )
+        loss = letters + self._weighed(ratios)
+        shares = [cut_shares(routing, with_forced=with_forced) for routing in out.routing]
+        logged = torch.stack([*(share.cut for share in shares), *(share.prob for share in shares)])
+        return torch.cat([torch.stack([loss, letters]), ratios, logged])
+
+    def _weighed(self, ratios: Tensor) -> Tensor:
+        """What the ratio losses of the stages [stages] add to the loss."""
+        settings = self.settings
+        if not settings.ratio_weights:
+            return settings.ratio_weight * ratios.sum()
+        return (ratios * ratios.new_tensor(settings.ratio_weights)).sum()
 
     @contextmanager
     def _gradients_shared(self, is_wanted: bool) -> Iterator[None]:
