@@ -9,10 +9,11 @@ from pathlib import Path
 
 from ldarnet_analysis.html_text import section_headings
 
+AROUND_SITES = "Where a DNA language model cuts its input, around annotated sites and around matched controls."
 _HERE = Path(__file__).parent
 
 
-def report_page(title: str, body: str) -> str:
+def report_page(title: str, body: str, *, subtitle: str = AROUND_SITES) -> str:
     """The page around its sections, with links to each of them; the same input gives the same bytes."""
     style, script = ((_HERE / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
     policy = f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'"
@@ -22,8 +23,8 @@ def report_page(title: str, body: str) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{title}</title><style>{style}</style></head>\n"
-        f'<body><header><h1>{title}</h1><p class="soft">Where a DNA language model cuts its input, '
-        f"around annotated sites and around matched controls.</p></header><nav><ul>{links}</ul></nav>\n"
+        f'<body><header><h1>{title}</h1><p class="soft">{subtitle}</p></header>'
+        f"<nav><ul>{links}</ul></nav>\n"
         f"<main>{body}</main><script>{script}</script></body></html>\n"
     )
 

@@ -1,0 +1,74 @@
+"""The cuts that all models make, as a track of the genome or of regions of it."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+
+from ldarnet.boundaries import BatchRunner, RegionFilter, Stretch, TrackSettings, planned_batches
+from ldarnet.genome import Genome, Interval
+from ldarnet.model import LDARNet
+from ldarnet.sidecar import versions, write_sidecar
+from ldarnet.tracks import TrackError, format_of, open_writer
+from ldarnet.tracks.atomic import STDOUT, check_place
+
+
+def check_consensus(out: Path, num_models: int) -> None:
+    """Raise ValueError, before any work is done, where no such track can be written."""
+    if num_models < 2:
+        raise ValueError(f"--consensus {out}: expected two models or more, got {num_models}: repeat --model")
+    if out == STDOUT:
+        raise TrackError("--consensus: expected the name of a file, got -")
+    format_of(out)
+    check_place(out)
+
+
+def consensus_stretches(
+    models: Sequence[LDARNet], genome: Genome, settings: TrackSettings, regions: Sequence[Interval] | None
+) -> Iterator[Stretch]:
+    """The smallest probability of all models at every base, in order: above 0.5 exactly where all of them cut.
+
+    NaN where a model has no value. One batch of windows is in memory at a time.
+    """
+    runners = [BatchRunner(model, genome, settings) for model in models]
+    wanted = RegionFilter(regions)
+    for batch in planned_batches(genome, settings, regions):
+        for same in zip(*(runner.run(batch) for runner in runners), strict=True):
+            values = reduce(np.minimum, (stretch.values for stretch in same))
+            yield from wanted.parts(same[0]._replace(values=values))
+
+
+def write_consensus(
+    out: Path,
+    models: Mapping[str, LDARNet],
+    genome: Genome,
+    settings: TrackSettings,
+    regions: Sequence[Interval] | None,
+    command: Sequence[str],
+) -> int:
+    """Write the track (.bed: the chunks between the cuts) and its sidecar; returns how many cuts all models make."""
+    began, num_cuts = time.perf_counter(), 0
+    with open_writer(out, genome.contigs) as writer:
+        for chrom, start, values in consensus_stretches(list(models.values()), genome, settings, regions):
+            writer.write(chrom, start, values[0])
+            num_cuts += int((values[0] > 0.5).sum())
+        num_values = writer.num_values
+        writer.commit()
+    origins = [model.provenance for model in models.values()]
+    record = {
+        "command": list(command),
+        "versions": versions(),
+        "value": "smallest probability of all models: above 0.5 where all of them cut",
+        "models": [asdict(origin) for origin in origins if origin is not None],
+        "fasta": {"name": genome.name, "contigs": [{"name": c.name, "length": c.length_bp} for c in genome.contigs]},
+        "regions": [f"{r.chrom}:{r.start}-{r.end}" for r in regions] if regions else None,
+        "settings": asdict(settings),
+        "values": num_values,
+        "cuts": num_cuts,
+        "seconds": round(time.perf_counter() - began, 3),
+    }
+    write_sidecar(out, record)
+    return num_cuts
