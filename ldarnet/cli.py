@@ -11,13 +11,17 @@ import typer
 
 from ldarnet import __version__
 from ldarnet.align_command import align_command
+from ldarnet.compare_command import compare_command
 from ldarnet.console import friendly_errors, say
 from ldarnet.data_command import data_app
 from ldarnet.explore_command import explore_command
+from ldarnet.generate_command import generate_command
 from ldarnet.merge_command import merge_command
+from ldarnet.robustness_command import robustness_command
 from ldarnet.shard_command import shard_command, shards_command
 from ldarnet.train.command import expand_lists, train_command
 from ldarnet.workflow_command import workflow_app
+from ldarnet.zero_shot_command import knockouts_command, variants_command
 
 app = typer.Typer(
     name="ldarnet",
@@ -27,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-model_app = typer.Typer(help="Look at model files and convert them.", no_args_is_help=True, rich_markup_mode=None)
+model_app = typer.Typer(help="Look at models, convert and question them.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(model_app, name="model")
 app.add_typer(workflow_app, name="workflow")
 app.add_typer(data_app, name="data")
@@ -36,7 +40,12 @@ data_app.command("shards")(shards_command)
 app.command("merge")(merge_command)
 app.command("train")(train_command)
 app.command("align")(align_command)
+app.command("compare")(compare_command)
 app.command("explore")(explore_command)
+model_app.command("generate")(generate_command)
+model_app.command("variants")(variants_command)
+model_app.command("knockouts")(knockouts_command)
+app.command("robustness")(robustness_command)
 
 
 class StrandOption(StrEnum):
@@ -307,6 +316,7 @@ def convert(
         list[str] | None,
         typer.Option(help="KEY=TEXT to store with the weights (name, data, licence); repeatable.", metavar="KEY=TEXT"),
     ] = None,
+    half: Annotated[bool, typer.Option("--half", help="Store float16: half the size, weights rounded.")] = False,
 ) -> None:
     """Write a model as one safetensors file with its configuration inside; shared weights are stored once."""
     notes = {}
@@ -318,7 +328,7 @@ def convert(
     with friendly_errors():
         from ldarnet.checkpoint import convert_model
 
-        num_parameters = convert_model(source, out, context_bp=context, notes=notes)
+        num_parameters = convert_model(source, out, context_bp=context, notes=notes, half=half)
     say(f"{out}: {num_parameters:,} parameters, {out.stat().st_size:,} bytes")
 
 
