@@ -22,6 +22,10 @@ class Tokens(NamedTuple):
     start_bp: Tensor | None = None
     end_bp: Tensor | None = None
     """The bases a token spans, the end not included."""
+    digest: Tensor | None = None
+    """A number for the letters up to the token's first: what random cuts are drawn from."""
+    starts: Tensor | None = None
+    """Where chunks start, if the letters decide on that."""
 
     @property
     def centre_bp(self) -> Tensor | None:
@@ -42,6 +46,8 @@ class Tokens(NamedTuple):
             has_mask=None if self.has_mask is None else _most_in_chunk(self.has_mask.byte(), routing, num) > 0,
             start_bp=None if self.start_bp is None else self.start_bp.gather(1, chunks.first),
             end_bp=None if self.end_bp is None else _most_in_chunk(self.end_bp, routing, num),
+            digest=None if self.digest is None else self.digest.gather(1, chunks.first),
+            starts=None,
         )
 
 

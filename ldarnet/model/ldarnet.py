@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from ldarnet import vocab
 from ldarnet.config import Layer, Layout, ModelConfig, parse_stack
 from ldarnet.model.attention import LocalAttention
+from ldarnet.model.byte_pair_starts import byte_pair_starts
 from ldarnet.model.chunking import Chunks, Tokens, chunk_index, make_chunks, smooth, spread
 from ldarnet.model.mixers import BiMamba2, make_mlp, make_norm, uses_cpu_kernels
+from ldarnet.model.placing import make_placing, token_digest
 from ldarnet.model.router import Routing, make_router
 from ldarnet.provenance import Provenance
 
@@ -111,6 +113,7 @@ class Stage(nn.Module):
         self.forces_cuts = config.forced_cuts == "mask" or (config.forced_cuts == "outer-mask" and stage == 0)
         self.encoder = Stack(encoder, stage, config)
         self.router = make_router(width, config)
+        self.placing = make_placing(config, stage)
         self.widening = nn.Parameter(torch.zeros(inner_width - width)) if inner_width > width else None
         self.inner: Stage | Stack
         self.inner = Stack(inner[0], stage + 1, config) if len(inner) == 1 else Stage(inner, stage + 1, config)
@@ -146,6 +149,8 @@ class Stage(nn.Module):
 
     def _route(self, x: Tensor, tokens: Tokens, padding: Padding) -> tuple[Tensor, Routing]:
         encoded = self.encoder(x, tokens, padding)
+        if self.placing is not None:
+            return encoded, self.router(encoded, tokens.valid, self.placing(tokens, encoded))
         return encoded, self.router(encoded, tokens.valid, tokens.around_masks() if self.forces_cuts else None)
 
     def _think(self, x: Tensor, tokens: Tokens, padding: Padding, trace: "Trace") -> Tensor:
@@ -227,6 +232,11 @@ class LDARNet(nn.Module):
         if config.rotary_position == "centre":
             start = torch.arange(input_ids.shape[1], device=input_ids.device).expand(input_ids.shape)
             tokens = tokens._replace(start_bp=start, end_bp=start + 1)
+        if config.cuts == "random":
+            tokens = tokens._replace(digest=token_digest(input_ids))
+        if config.cuts == "byte-pair":
+            shown = input_ids if valid is None else input_ids.masked_fill(~valid, vocab.PAD)
+            tokens = tokens._replace(starts=byte_pair_starts(shown, config.merges))
         return tokens
 
     def num_parameters(self) -> int:

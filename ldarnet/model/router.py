@@ -15,9 +15,9 @@ class Routing(NamedTuple):
     """What the router of one stage says, on the tokens of that stage (stage 0: bases).
 
     `prob[b, t]` is the probability of a cut at t, the junction of tokens t-1 and t; `prob[:, 0]` is 1 by construction
-    and no prediction. `cut` is True where a chunk starts (prob > 0.5, never on padding). `valid` marks the tokens
-    that are not padding; None = all. `unforced` is what the router said before cuts were forced around [MASK]; None =
-    nothing was forced. All [batch, tokens]; probabilities are float32.
+    and no prediction. `cut` is True where a chunk starts (prob > 0.5 where cuts are learned, never on padding). `valid`
+    marks the tokens that are not padding; None = all. `unforced` is what the router said before cuts were forced around
+    [MASK]; None = nothing was forced. All [batch, tokens]; probabilities are float32.
     """
 
     prob: Tensor
@@ -33,7 +33,7 @@ class Routing(NamedTuple):
     @property
     def confidence(self) -> Tensor:
         """Probability of the decision taken: prob where there is a cut, 1 - prob elsewhere."""
-        return torch.where(self.prob > 0.5, self.prob, 1 - self.prob)
+        return torch.where(self.cut, self.prob, 1 - self.prob)
 
 
 class Router(nn.Module):
@@ -71,25 +71,27 @@ class Router(nn.Module):
         return Routing(prob, cut if valid is None else cut & valid, valid, unforced)
 
 
-class FixedRouter(Router):
-    """A cut every `cut_every` tokens, with probability 1; its weights stay as they are, unused.
+class PlacedRouter(Router):
+    """Cuts where a rule puts them (`placing`), with probability 1, or (soft) with the one the router gives them.
 
-    They are kept so that the baseline has as many parameters as the model it is compared with.
+    Hard cuts leave the weights as they are, unused: the baseline has as many parameters as the model it is compared
+    with. Soft ones train them, through smoothing and confidence.
     """
 
-    def __init__(self, width: int, cut_every: int) -> None:
-        super().__init__(width)
-        self.cut_every = cut_every
-        self.requires_grad_(False)
+    def __init__(self, width: int, comparison: Comparison = "symmetric", *, is_soft: bool = False) -> None:
+        super().__init__(width, comparison)
+        self.is_soft = is_soft
+        self.requires_grad_(is_soft)
 
-    def forward(self, x: Tensor, valid: Tensor | None, forced: Tensor | None = None) -> Routing:
-        """Routing of tokens [B, L, D]; nothing is ever forced."""
-        assert forced is None, "a configuration with fixed cuts forces none"
-        prob = (torch.arange(x.shape[1], device=x.device) % self.cut_every == 0).float().expand(x.shape[:2])
-        cut = prob > 0.5
-        return Routing(prob, cut if valid is None else cut & valid, valid)
+    def forward(self, x: Tensor, valid: Tensor | None, placed: Tensor | None = None) -> Routing:
+        """Routing of tokens [B, L, D] with cuts where `placed` [B, L] is True, and nowhere else."""
+        assert placed is not None, "a rule says where the cuts are"
+        prob = super().forward(x, valid).prob if self.is_soft else placed.float()
+        return Routing(prob, placed if valid is None else placed & valid, valid)
 
 
 def make_router(width: int, config: ModelConfig) -> Router:
     """The router a configuration asks for."""
-    return Router(width, config.router) if config.cuts == "learned" else FixedRouter(width, config.cut_every)
+    if config.cuts == "learned":
+        return Router(width, config.router)
+    return PlacedRouter(width, config.router, is_soft=config.cut_prob == "router")

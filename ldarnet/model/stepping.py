@@ -17,7 +17,8 @@ from ldarnet.model.attention import LocalAttention, rotate, turns_at
 from ldarnet.model.chunking import PROB_FLOOR
 from ldarnet.model.ldarnet import LDARNet, ResidualLayer, Stack, Stage
 from ldarnet.model.mixers import NORM_EPS, BiMamba2
-from ldarnet.model.router import FixedRouter
+from ldarnet.model.placing import Grid
+from ldarnet.model.router import PlacedRouter
 
 FIRST_CAPACITY = 64
 """Keys an attention layer has room for at first; the room doubles, up to its window."""
@@ -42,6 +43,11 @@ class Stepper:
 
     def __init__(self, model: LDARNet, batch_size: int) -> None:
         model.config.check_is("causal", to="go on token by token")
+        if model.config.cuts == "random" or model.config.cut_prob == "router":
+            raise ValueError(
+                "to go on token by token takes cuts that are learned, or fixed with probability 1; this model has cuts "
+                f"{model.config.cuts!r} with cut_prob {model.config.cut_prob!r}"
+            )
         if batch_size < 1:
             raise ValueError(f"batch_size: expected 1 or more, got {batch_size}")
         self.model, self.batch_size = model, batch_size
@@ -99,8 +105,9 @@ class _StageMemory:
 
     def _cut_prob(self, encoded: Tensor, rows: Tensor) -> Tensor:
         router, is_first = self._stage.router, self._num_tokens[rows] == 0
-        if isinstance(router, FixedRouter):
-            p = (self._num_tokens[rows] % router.cut_every == 0).float()
+        if isinstance(router, PlacedRouter):
+            assert isinstance(self._stage.placing, Grid), "other rules were refused"
+            p = self._stage.placing.at(self._num_tokens[rows]).float()
         else:
             p = router(torch.stack([self._former[rows], encoded], dim=1), None).prob[:, 1]
             p = torch.where(is_first, 1.0, p)

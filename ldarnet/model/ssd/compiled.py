@@ -11,7 +11,18 @@ from torch.autograd.function import FunctionCtx
 
 from ldarnet.model.jit import kernel, run_in_pieces
 from ldarnet.model.ssd.compiled_gradient import gradients
-from ldarnet.model.ssd.steps import STEPS, address, advance, fading, likeness, padded, scaled, take_maps, take_rows
+from ldarnet.model.ssd.steps import (
+    STEPS,
+    address,
+    advance,
+    fading,
+    likeness,
+    padded,
+    scaled_rows,
+    take_map,
+    take_rows,
+    turn,
+)
 from ldarnet.model.tiles import multiply
 
 _NEW, _ADD = np.float32(0), np.float32(1)
@@ -67,9 +78,9 @@ def _forward(
     wide_dim, wide_state = padded(dim), padded(B.shape[3])
     heads_per_group = (num_heads + num_groups - 1) // num_groups
     states = np.empty((heads_per_group, wide_state, wide_dim), dtype=np.float32)
-    maps = np.zeros((STEPS, wide_state), dtype=np.float32)
-    Bt, Ct = np.empty((wide_state, STEPS), dtype=np.float32), np.empty((wide_state, STEPS), dtype=np.float32)
-    to_end, from_start = np.empty_like(Bt), np.empty_like(Ct)
+    B_rows = np.zeros((STEPS, wide_state), dtype=np.float32)
+    C_rows, to_end, from_start = np.zeros_like(B_rows), np.empty_like(B_rows), np.empty_like(B_rows)
+    Bt = np.empty((wide_state, STEPS), dtype=np.float32)
     alike = np.empty((STEPS, STEPS), dtype=np.float32)
     kept = np.empty((STEPS, STEPS), dtype=np.float32)
     x_rows, y_rows = np.zeros((STEPS, wide_dim), dtype=np.float32), np.empty((STEPS, wide_dim), dtype=np.float32)
@@ -86,8 +97,10 @@ def _forward(
             num = min(STEPS, length - done)
             start = done if d == 0 else length - 1 - done
             is_whole = num == STEPS and dim == wide_dim
-            take_maps(B[b, :, d], C[b, :, d], start, step, num, maps, Bt, Ct)
-            likeness(Bt, Ct, alike)
+            take_map(B, b, d, start, step, num, B_rows)
+            take_map(C, b, d, start, step, num, C_rows)
+            turn(B_rows, Bt)
+            likeness(Bt, C_rows, alike)
             for h in range(first_head, last_head):
                 for i in range(STEPS):
                     sizes[i] = dt[b, start + step * i, d, h] if i < num else np.float32(0)
@@ -98,28 +111,17 @@ def _forward(
                     for s in range(STEPS):
                         kept[t, s] *= alike[t, s] * sizes[s]
                     kept[t, t] += D[d, h]
-                scaled(Ct, since_start, from_start)
-                scaled(Bt, weights, to_end)
+                scaled_rows(C_rows, since_start, from_start)
+                scaled_rows(B_rows, weights, to_end)
                 if is_whole:  # read and written where they are
                     offset = 4 * (((b * length + start) * num_dir + d) * num_heads + h) * dim
                     x_in, y_out, row = address(x) + offset, address(y) + offset, step * num_dir * num_heads * dim
                 else:
-                    take_rows(x[b, :, d, h], start, step, num, x_rows)
+                    take_rows(x, b, d, h, start, step, num, x_rows)
                     x_in, y_out, row = address(x_rows), address(y_rows), wide_dim
                 state = states[h - first_head]
-                multiply(
-                    y_out,
-                    row,
-                    STEPS,
-                    wide_dim,
-                    address(from_start),
-                    1,
-                    STEPS,
-                    address(state),
-                    wide_dim,
-                    wide_state,
-                    _NEW,
-                )
+                at_maps, at_state = address(from_start), address(state)
+                multiply(y_out, row, STEPS, wide_dim, at_maps, wide_state, 1, at_state, wide_dim, wide_state, _NEW)
                 multiply(y_out, row, STEPS, wide_dim, address(kept), STEPS, 1, x_in, row, STEPS, _ADD)
                 advance(state, to_end, x_in, row, since_start[STEPS - 1])
                 if not is_whole:

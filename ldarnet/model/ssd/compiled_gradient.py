@@ -20,7 +20,19 @@ gone on with would differ in its last bits from one that was never stopped.
 import numpy as np
 
 from ldarnet.model.jit import kernel
-from ldarnet.model.ssd.steps import STEPS, address, advance, fading, likeness, padded, scaled, take_maps, take_rows
+from ldarnet.model.ssd.steps import (
+    STEPS,
+    address,
+    advance,
+    fading,
+    likeness,
+    padded,
+    scaled,
+    scaled_rows,
+    take_map,
+    take_rows,
+    turn,
+)
 from ldarnet.model.tiles import multiply, transpose
 
 _NEW, _ADD = np.float32(0), np.float32(1)
@@ -49,7 +61,8 @@ def gradients(
     num_state = B.shape[3]
     wide_dim, wide_state = padded(dim), padded(num_state)
     num_blocks = (length + STEPS - 1) // STEPS
-    maps = np.zeros((STEPS, wide_state), dtype=np.float32)
+    B_rows = np.zeros((num_blocks, STEPS, wide_state), dtype=np.float32)
+    C_rows, scaled_map = np.zeros_like(B_rows), np.empty((STEPS, wide_state), dtype=np.float32)
     Bt = np.empty((num_blocks, wide_state, STEPS), dtype=np.float32)
     Ct, dBt, dCt = np.empty_like(Bt), np.empty_like(Bt), np.empty_like(Bt)
     alike = np.empty((num_blocks, STEPS, STEPS), dtype=np.float32)
@@ -65,15 +78,18 @@ def gradients(
     kept, within = np.empty((STEPS, STEPS), dtype=np.float32), np.empty((STEPS, STEPS), dtype=np.float32)
     own = np.empty(STEPS, dtype=np.float32)
     turned, scaled_turned = np.empty((wide_dim, STEPS), dtype=np.float32), np.empty((wide_dim, STEPS), dtype=np.float32)
-    part, scaled_map = np.empty((wide_state, STEPS), dtype=np.float32), np.empty((wide_state, STEPS), dtype=np.float32)
+    part = np.empty((wide_state, STEPS), dtype=np.float32)
     for run in range(first_run, last_run):
         b, d = run // num_dir, run % num_dir
         step = 1 if d == 0 else -1
         for block in range(num_blocks):
             num = min(STEPS, length - block * STEPS)
             start = block * STEPS if d == 0 else length - 1 - block * STEPS
-            take_maps(B[b, :, d], C[b, :, d], start, step, num, maps, Bt[block], Ct[block])
-            likeness(Bt[block], Ct[block], alike[block])
+            take_map(B, b, d, start, step, num, B_rows[block])
+            take_map(C, b, d, start, step, num, C_rows[block])
+            turn(B_rows[block], Bt[block])
+            turn(C_rows[block], Ct[block])
+            likeness(Bt[block], C_rows[block], alike[block])
         dBt[:] = 0
         dCt[:] = 0
         pairs[:] = 0
@@ -89,8 +105,8 @@ def gradients(
                 fading(sizes, rate, kept, since_start)
                 for s in range(STEPS):
                     weights[s] = kept[STEPS - 1, s] * sizes[s]
-                scaled(Bt[block], weights, scaled_map)
-                take_rows(x[b, :, d, h], start, step, num, x_rows)
+                scaled_rows(B_rows[block], weights, scaled_map)
+                take_rows(x, b, d, h, start, step, num, x_rows)
                 advance(state, scaled_map, address(x_rows), wide_dim, since_start[STEPS - 1])
 
             grad[:] = 0
@@ -105,8 +121,8 @@ def gradients(
                 for s in range(STEPS):
                     to_last[s] = kept[STEPS - 1, s]
                     weights[s] = to_last[s] * sizes[s]
-                take_rows(x[b, :, d, h], start, step, num, x_rows)
-                take_rows(dy[b, :, d, h], start, step, num, dy_rows)
+                take_rows(x, b, d, h, start, step, num, x_rows)
+                take_rows(dy, b, d, h, start, step, num, dy_rows)
                 passing_all = since_start[STEPS - 1] * _inner_product(before, grad)
 
                 # What the inputs of the block give to the state that leaves it.
@@ -149,15 +165,15 @@ def gradients(
                         pairs[block, t, s] += within[t, s]
                         within[t, s] *= alike[block, t, s]
                         kept[t, s] *= alike[block, t, s]
-                scaled(Bt[block], to_last, scaled_map)
+                scaled_rows(B_rows[block], to_last, scaled_map)
                 multiply(
                     address(to_inputs),
                     wide_dim,
                     STEPS,
                     wide_dim,
                     address(scaled_map),
+                    wide_state,
                     1,
-                    STEPS,
                     address(grad),
                     wide_dim,
                     wide_state,
@@ -193,7 +209,7 @@ def gradients(
                     _NEW,
                 )
                 _collect(part, Ct[block], dCt[block], from_state)
-                scaled(Ct[block], since_start, scaled_map)
+                scaled_rows(C_rows[block], since_start, scaled_map)
                 advance(grad, scaled_map, address(dy_rows), wide_dim, since_start[STEPS - 1])
 
                 _passing(within, from_state, into_state, passing_all, passing)
@@ -239,8 +255,8 @@ def gradients(
                 STEPS,
                 _ADD,
             )
-            _give_back(dBt[block], maps, dB[b, :, d], start, step, num)
-            _give_back(dCt[block], maps, dC[b, :, d], start, step, num)
+            _give_back(dBt[block], B_rows[block], dB, b, d, start, step, num)
+            _give_back(dCt[block], C_rows[block], dC, b, d, start, step, num)
 
 
 @kernel()
@@ -280,12 +296,15 @@ def _passing(
 
 
 @kernel()
-def _give_back(turned: np.ndarray, rows: np.ndarray, out: np.ndarray, start: int, step: int, num: int) -> None:
-    """The block [N, STEPS] as rows start, start + step, ... of out [L, N]."""
+def _give_back(
+    turned: np.ndarray, rows: np.ndarray, out: np.ndarray, b: int, d: int, start: int, step: int, num: int
+) -> None:
+    """The block [N, STEPS] as bases start, start + step, ... of out [B, L, dir, N]."""
     transpose(address(rows), rows.shape[1], address(turned), STEPS, turned.shape[0], STEPS)
     for i in range(num):
-        for k in range(out.shape[1]):
-            out[start + step * i, k] = rows[i, k]
+        target, row = out[b, start + step * i, d], rows[i]
+        for k in range(target.shape[0]):
+            target[k] = row[k]
 
 
 @kernel()

@@ -6,7 +6,7 @@ A block holds `STEPS` bases in reading order. With a[t] the sum of dt A up to ba
     S'   = exp(a[last]) S   + sum over s of exp(a[last] - a[s]) B[s] dt[s] x[s]
 
 so that nearly all the work is in products of small matrices (Dao & Gu 2024, arXiv:2405.21060, section 6). Every
-exponent is at most 0. Matrices of B and C are kept as [state, step], and rows are padded with zeros to whole tiles.
+exponent is at most 0. Rows are padded with zeros to whole tiles.
 """
 
 import numpy as np
@@ -34,31 +34,40 @@ def address(array: np.ndarray) -> np.intp:
 
 
 @kernel()
-def take_maps(
-    B: np.ndarray, C: np.ndarray, start: int, step: int, num: int, rows: np.ndarray, Bt: np.ndarray, Ct: np.ndarray
-) -> None:
-    """Bt and Ct [state, STEPS] of bases start, start + step, ... (`num` of them, zeros after); B and C are [L, N]."""
-    for source, turned in ((B, Bt), (C, Ct)):
-        for i in range(num):
-            for k in range(source.shape[1]):
-                rows[i, k] = source[start + step * i, k]
-        rows[num:] = 0
-        transpose(address(turned), STEPS, address(rows), rows.shape[1], STEPS, rows.shape[1])
+def take_map(maps: np.ndarray, b: int, d: int, start: int, step: int, num: int, rows: np.ndarray) -> None:
+    """Bases start, start + step, ... of maps [B, L, dir, N] into `rows` [STEPS, padded N]: `num` of them, zeros after.
 
-
-@kernel()
-def take_rows(x: np.ndarray, start: int, step: int, num: int, rows: np.ndarray) -> None:
-    """Rows start, start + step, ... of x [L, P] into `rows` [STEPS, padded P], zeros after."""
+    Whole arrays and indices are handed over, not slices: of a slice the compiler would not know that its rows lie side
+    by side.
+    """
     for i in range(num):
-        for p in range(x.shape[1]):
-            rows[i, p] = x[start + step * i, p]
+        source, row = maps[b, start + step * i, d], rows[i]
+        for k in range(source.shape[0]):
+            row[k] = source[k]
     rows[num:] = 0
 
 
 @kernel()
-def likeness(Bt: np.ndarray, Ct: np.ndarray, out: np.ndarray) -> None:
-    """out[t, s] = C[t].B[s]."""
-    multiply(address(out), STEPS, STEPS, STEPS, address(Ct), 1, STEPS, address(Bt), STEPS, Bt.shape[0], _NEW)
+def turn(rows: np.ndarray, out: np.ndarray) -> None:
+    """out[k, t] = rows[t, k]."""
+    transpose(address(out), out.shape[1], address(rows), rows.shape[1], rows.shape[0], rows.shape[1])
+
+
+@kernel()
+def take_rows(x: np.ndarray, b: int, d: int, h: int, start: int, step: int, num: int, rows: np.ndarray) -> None:
+    """Rows start, start + step, ... of x [B, L, dir, H, P] into `rows` [STEPS, padded P], zeros after."""
+    for i in range(num):
+        source, row = x[b, start + step * i, d, h], rows[i]
+        for p in range(source.shape[0]):
+            row[p] = source[p]
+    rows[num:] = 0
+
+
+@kernel()
+def likeness(Bt: np.ndarray, C_rows: np.ndarray, out: np.ndarray) -> None:
+    """out[t, s] = C[t].B[s], of B as [state, STEPS] and C as [STEPS, state]."""
+    wide = C_rows.shape[1]
+    multiply(address(out), STEPS, STEPS, STEPS, address(C_rows), wide, 1, address(Bt), STEPS, wide, _NEW)
 
 
 @kernel()
@@ -89,7 +98,16 @@ def scaled(maps: np.ndarray, factors: np.ndarray, out: np.ndarray) -> None:
 
 
 @kernel()
+def scaled_rows(rows: np.ndarray, factors: np.ndarray, out: np.ndarray) -> None:
+    """out[t, n] = rows[t, n] * factors[t]."""
+    for t in range(STEPS):
+        source, target, factor = rows[t], out[t], factors[t]
+        for n in range(source.shape[0]):
+            target[n] = source[n] * factor
+
+
+@kernel()
 def advance(state: np.ndarray, to_end: np.ndarray, x: int, x_row: int, left: np.float32) -> None:
-    """Move the state [N, P] on by a block: left * state + sum over s of to_end[:, s] x[s]."""
+    """Move the state [N, P] on by a block: left * state + sum over s of to_end[s] x[s], to_end [STEPS, N]."""
     num_state, dim = state.shape
-    multiply(address(state), dim, num_state, dim, address(to_end), STEPS, 1, x, x_row, STEPS, left)
+    multiply(address(state), dim, num_state, dim, address(to_end), 1, num_state, x, x_row, STEPS, left)
