@@ -15,6 +15,8 @@ from ldarnet.model.vector_math import exp
 
 QUERIES_PER_ITEM = 512
 _NEW = np.float32(0)
+_SAFE = np.float32(60)
+"""Scores within this need no largest among them: thousands of exp(60) still add up, and exp(-60) still counts."""
 
 
 def attend(
@@ -76,6 +78,9 @@ def _attend(
                 for p in range(dim):
                     keys[j, p] = 0
                     values[j, p] = 0
+        longest_key = np.float32(0)
+        for j in range(num_keys):
+            longest_key = max(longest_key, _length(keys[j]))
         transpose(address(turned_keys), most, address(keys), dim, wide, dim)
         for query in range(start, end, BLOCK):
             num = min(BLOCK, end - query)
@@ -92,7 +97,7 @@ def _attend(
                 seen_to = max(seen_from, min(num_keys, t + ahead + 1 - low) - from_key)
                 row = scores[i]
                 row[:seen_from] = 0
-                totals[i] = _weigh(row[seen_from:seen_to])
+                totals[i] = _weigh(row[seen_from:seen_to], _length(queries[i]) * longest_key)
                 row[seen_to:width] = 0
             at_values = address(values) + 4 * from_key * dim
             multiply(address(result), dim, BLOCK, dim, at_scores, most, 1, at_values, dim, width, _NEW)
@@ -115,28 +120,30 @@ def _turn(x: np.ndarray, cos: np.ndarray, sin: np.ndarray, b: int, t: int, scale
 
 
 @kernel()
-def _weigh(row: np.ndarray) -> np.float32:
-    """Scores become exp(score - largest); returns 1 / their sum, 0 where there are none.
+def _weigh(row: np.ndarray, bound: np.float32) -> np.float32:
+    """Scores, none beyond +-`bound`, become weights but for a factor; returns 1 / their sum, 0 where there are none.
 
     The caller hands over a slice: loops from 0 on vectorise, loops that start elsewhere do not.
     """
     num = row.shape[0]
     if num == 0:
         return np.float32(0)
-    # The largest of each lane first: one running maximum would be a chain of as many steps as there are keys.
-    lanes = np.full(BLOCK, row[0], dtype=np.float32)
-    for block in range(num // BLOCK):
-        part = row[block * BLOCK : (block + 1) * BLOCK]
-        for lane in range(BLOCK):
-            lanes[lane] = max(lanes[lane], part[lane])
-    largest = lanes[0]
-    for lane in range(BLOCK):
-        largest = max(largest, lanes[lane])
-    for j in range(num // BLOCK * BLOCK, num):
-        largest = max(largest, row[j])
-    for j in range(num):
-        row[j] = exp(row[j] - largest)
+    reference = np.float32(0)
+    if bound > _SAFE:  # exp may leave the range of float32: measure from the largest
+        reference = row[0]
+        for j in range(num):
+            reference = max(reference, row[j])
     total = np.float32(0)
     for j in range(num):
-        total += row[j]
+        weight = exp(row[j] - reference)
+        row[j] = weight
+        total += weight
     return np.float32(1) / total
+
+
+@kernel()
+def _length(row: np.ndarray) -> np.float32:
+    squares = np.float32(0)
+    for p in range(row.shape[0]):
+        squares += row[p] * row[p]
+    return np.sqrt(squares)
