@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from reprlib import repr as short_repr
 
@@ -73,9 +74,12 @@ def resolve(source: str | Path) -> tuple[Path, str]:
         return download(text), text
     if text.endswith(SUFFIXES) or text.startswith((".", "/", "~")):
         raise CheckpointError(f"no such file: {text}")
-    known = ", ".join([DEFAULT, *PRESETS])
+    shipped_names = ", ".join(sorted(path.stem for path in WEIGHTS.glob("*.safetensors")))
+    near = get_close_matches(text, [DEFAULT, *PRESETS], n=1)
+    meant = f"; did you mean {near[0]}?" if near else ""
     raise CheckpointError(
-        f"no model {short_repr(text)}: expected a file, a hub id such as owner/name, or one of {known}"
+        f"no model {short_repr(text)}: expected a file, a hub id such as owner/name, or one that ships "
+        f"({shipped_names}){meant}"
     )
 
 
@@ -177,10 +181,14 @@ def describe(model: LDARNet) -> dict[str, str]:
         "widths": ", ".join(map(str, config.d_model)),
         "stages": str(config.num_stages),
         "context": f"{config.context_bp:,} {'bases' if config.vocabulary == 'dna' else 'bytes'}",
-        **({"unlike LDARNet": ", ".join(f"{name} {value}" for name, value in options.items())} if options else {}),
+        **({"unlike LDARNet": ", ".join(_option(*option) for option in options.items())} if options else {}),
         # Free text of whoever made the file: it must not pass for one of the facts above, nor steer a terminal.
         **{f"note {_printable(key)}": _printable(text) for key, text in origin.notes.items()},
     }
+
+
+def _option(name: str, value: object) -> str:
+    return f"{name} {value if isinstance(value, str | int) else short_repr(value)}"
 
 
 def _printable(text: str) -> str:

@@ -92,9 +92,9 @@ def test_the_wheel_holds_packages_data_and_no_more(built):
     assert [
         name for name in names if re.search(r"/tests?/|__pycache__|\.part$|\.ipynb$|/benchmarks/|golden", name)
     ] == []
-    assert [name for name in names if name.endswith((".safetensors", ".npz", ".pt"))] == [
-        "ldarnet/weights/default.safetensors"
-    ]
+    weights = {name for name in names if name.endswith((".safetensors", ".npz", ".pt"))}
+    shipped = ("default", "dnachunker-small", "dnahnet-small", "hnet-small")
+    assert weights == {f"ldarnet/weights/{name}.safetensors" for name in shipped}
     assert "ldarnet = ldarnet.cli:main" in entry_points and "ldarnet-boundaries = " in entry_points
     assert built[0].stat().st_size < 8_000_000
 
