@@ -10,6 +10,7 @@ from reprlib import repr as short_repr
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from ldarnet import vocab
+from ldarnet.byte_pairs import as_merges
 from ldarnet.layout import (
     MAX_LAYERS,
     MAX_STAGES,
@@ -53,10 +54,11 @@ class ModelConfig:
     head_dim: int = 64
     fusion: Literal["mean", "sum"] = "mean"
     """How the two directions of a Mamba layer are combined."""
-    cuts: Literal["learned", "fixed"] = "learned"
-    """Where chunks start: where the router says, or every `cut_every` tokens with probability 1 (a baseline)."""
+    cuts: Literal["learned", "fixed", "random", "byte-pair"] = "learned"
+    """Where chunks start: where the router says, or (baselines) every `cut_every` tokens, at random as often as that,
+    or where byte-pair tokens start."""
     cut_every: int = 4
-    """Tokens per chunk where cuts are fixed; 1 = no chunking."""
+    """Tokens per chunk where cuts are fixed, on average where they are random; 1 = no chunking."""
     vocab_size: int = vocab.VOCAB_SIZE
     context_bp: int = 4096
     """Sequence length the weights were trained on: the default window of a track."""
@@ -82,6 +84,13 @@ class ModelConfig:
     """Around the chunks: a linear layer, or the identity, closed in chunks that hold a [MASK]."""
     rotary_position: Literal["index", "centre"] = _sibling("index")
     """Position of a token in attention: its number, or the middle of its bases."""
+    cut_prob: Literal["certain", "router"] = _sibling("certain")
+    """Probability of cuts that the router did not choose: 1 there and 0 elsewhere, or what the router says, which then
+    decides on smoothing and confidence alone."""
+    cut_seed: int = _sibling(0)
+    """Of random cuts."""
+    merges: tuple[str, ...] = _sibling(())
+    """Byte pairs in the order in which they are joined, such as "A C" and then "AC G"."""
     vocabulary: Literal["dna", "bytes"] = _sibling("dna")
     """What ids stand for: bases (`vocab`), or bytes with 254 in front of a text and 255 behind it."""
 
@@ -98,15 +107,18 @@ class ModelConfig:
             if max(value) > (most := MAX_BP if name == "attention_window" else MAX_WIDTH):
                 raise ValueError(f"{name}: expected at most {most:,}, got {short_repr(max(value))}")
             object.__setattr__(self, name, tuple(value))
-        for name in ("d_state", "d_conv", "expand", "head_dim", "cut_every", "vocab_size", "context_bp", "dt_rank"):
+        whole_numbers = ("d_state", "d_conv", "expand", "head_dim", "cut_every", "vocab_size", "context_bp")
+        for name in (*whole_numbers, "dt_rank", "cut_seed"):
             value = getattr(self, name)
-            least, most = int(name != "dt_rank"), MAX_BP if name == "context_bp" else MAX_WIDTH
+            least = int(name in whole_numbers)
+            most = MAX_BP if name in ("context_bp", "cut_seed") else MAX_WIDTH
             if type(value) is not int or not least <= value <= most:
                 raise ValueError(f"{name}: expected a whole number from {least} to {most:,}, got {short_repr(value)}")
         for name, choices in _CHOICES.items():
             if (value := getattr(self, name)) not in choices:
                 known = " or ".join(map(repr, choices)) if len(choices) == 2 else f"one of {', '.join(choices)}"
                 raise ValueError(f"{name}: expected {known}, got {short_repr(value)}")
+        object.__setattr__(self, "merges", as_merges(self.merges))
         least = vocab.VOCAB_SIZE if self.vocabulary == "dna" else vocab.NUM_BYTES
         if self.vocab_size < least:
             raise ValueError(f"vocab_size: expected {least} or more, got {self.vocab_size}")
@@ -137,8 +149,22 @@ class ModelConfig:
                 yield "rotary_position 'centre': it tells where a chunk will end; a causal model needs 'index'"
         if self.dt_rank and self.mamba != "mamba1":
             yield f"dt_rank {self.dt_rank}: only Mamba-1 has one; expected 0 or mamba 'mamba1'"
-        if self.cuts == "fixed" and self.forced_cuts != "none":
-            yield f"forced_cuts {self.forced_cuts!r}: fixed cuts stay where they are; expected 'none'"
+        if self.cuts != "learned" and self.forced_cuts != "none":
+            yield f"forced_cuts {self.forced_cuts!r}: {self.cuts} cuts stay where they are; expected 'none'"
+        yield from self._contradictions_of_placed_cuts()
+
+    def _contradictions_of_placed_cuts(self) -> Iterator[str]:
+        if self.cuts == "learned" and self.cut_prob != "certain":
+            yield f"cut_prob {self.cut_prob!r}: learned cuts have no other probability; expected 'certain'"
+        if self.cut_seed and self.cuts != "random":
+            yield f"cut_seed {self.cut_seed}: only random cuts have one; expected 0 or cuts 'random'"
+        if (self.cuts == "byte-pair") != bool(self.merges):
+            yield f"merges: expected some with cuts 'byte-pair' alone, got {len(self.merges)} with cuts {self.cuts!r}"
+        if self.cuts == "byte-pair":
+            if self.objective == "causal" or self.vocabulary == "bytes":
+                yield "cuts 'byte-pair': a token's start depends on later letters; expected a masked model of bases"
+            if self.num_stages != 1:
+                yield f"cuts 'byte-pair': tokens are one level of chunks; expected 1 stage, got {self.num_stages}"
 
     def _check_stage(self, stage: int, layers: tuple[Layer, ...]) -> None:
         width, heads, rotary = self.d_model[stage], self.num_heads[stage], self.rotary_dim[stage]

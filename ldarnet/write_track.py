@@ -32,7 +32,7 @@ from ldarnet.sidecar import contig_record, versions, without_value, write_sideca
 from ldarnet.track_outputs import TrackOutputs
 from ldarnet.track_request import RequestError, TrackRequest, check_request
 from ldarnet.track_run import TrackRun
-from ldarnet.tracks import STDOUT
+from ldarnet.tracks import STDOUT, format_of
 
 __all__ = ["RequestError", "TrackRequest", "TrackSummary", "default_batch_tokens", "write_track"]
 
@@ -161,6 +161,13 @@ def _job(request: TrackRequest, process: Process, say: Say) -> Iterator[_Job]:
         if census.num_iupac_bp:
             say(f"{genome.name}: {census.num_iupac_bp:,} IUPAC codes are read as N")
         model = load_model(request.model, device=device, random_weights=request.random_weights)
+        if model.config.cut_prob == "router" and any(
+            format_of(request.format or out) == "bed" for out in request.outputs
+        ):
+            raise RequestError(
+                f"--out: {request.model} cuts on a grid whatever its router's probability, so that the track does not "
+                "say where chunks start; expected .bw, .bedGraph or .npz, got .bed"
+            )
         yield _Job(request, genome, census, regions, model, _settings(request, model, device), device)
 
 

@@ -13,6 +13,12 @@ def train_command(
     out: Annotated[Path, typer.Option(help="Folder of the run; the same command goes on there.", metavar="FOLDER")],
     config: Annotated[Path | None, typer.Option(help="Settings: [model], [[genome]], [train].", metavar="TOML")] = None,
     preset: Annotated[str | None, typer.Option(help="Model shape, such as ldarnet-2m.", metavar="NAME")] = None,
+    ablation: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What to change of the preset, such as fixed-4 (ldarnet model ablations); repeatable.", metavar="NAME"
+        ),
+    ] = None,
     fasta: Annotated[
         list[str] | None,
         typer.Option(help="Genomes to train on: FASTA (plain, gzip, bgzip) or .2bit; several allowed.", metavar="FILE"),
@@ -61,7 +67,7 @@ def train_command(
             overrides["genome"] = [{"fasta": file, **table} for file in fasta]
         elif intervals:
             raise typer.BadParameter("--intervals goes with --fasta", param_hint="--intervals")
-        result = train(load_settings(config, overrides), out, say=say)
+        result = train(load_settings(config, overrides, ablation or ()), out, say=say)
     if result.signal_number:
         raise typer.Exit(128 + result.signal_number)
 

@@ -6,7 +6,7 @@ A settings file has the tables `[model]` (a preset and changes to it), `[[genome
 import json
 import math
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,6 +14,7 @@ from reprlib import repr as short_repr
 from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Self, Union, get_args, get_origin, get_type_hints
 
+from ldarnet.ablations import changes_of
 from ldarnet.config import PRESETS, ModelConfig
 from ldarnet.data.names import find_genome
 from ldarnet.train.corpus import GenomeSource
@@ -208,8 +209,8 @@ TRAIN_KEYS = tuple(f"train.{name}" for name in _KINDS if name not in ("preset", 
 KEYS = ("model.preset", *MODEL_KEYS, "genome", *GENOME_KEYS, *TRAIN_KEYS)
 
 
-def load_settings(toml: Path | None, overrides: Mapping[str, Any]) -> TrainSettings:
-    """Settings of a TOML file, changed by overrides such as {"train.learning_rate": 1e-3}.
+def load_settings(toml: Path | None, overrides: Mapping[str, Any], ablations: Sequence[str] = ()) -> TrainSettings:
+    """Settings of a TOML file, changed by ablations, then by overrides such as {"train.learning_rate": 1e-3}.
 
     Paths in the file are relative to its folder. "genome", a list of tables, replaces all genomes of the file. Raises
     ValueError naming file and key, and where there is nothing to train on.
@@ -218,6 +219,10 @@ def load_settings(toml: Path | None, overrides: Mapping[str, Any]) -> TrainSetti
     if toml is not None:
         for key, value in _read_toml(toml):
             _put(values, key, value, str(toml), toml.parent)
+    if ablations:
+        preset = overrides.get("model.preset", values.get("preset", TrainSettings.preset))
+        changes = changes_of(ablations, preset, values["model"])
+        overrides = changes | dict(overrides)
     for key, value in overrides.items():
         _put(values, key, value, "command line", Path())
     where = "settings" if toml is None else str(toml)
