@@ -14,9 +14,12 @@ from ldarnet.align_command import align_command
 from ldarnet.compare_command import compare_command
 from ldarnet.console import friendly_errors, say
 from ldarnet.data_command import data_app
+from ldarnet.evaluate_command import evaluate_command
 from ldarnet.explore_command import explore_command
+from ldarnet.finetune_command import finetune_command
 from ldarnet.generate_command import generate_command
 from ldarnet.merge_command import merge_command
+from ldarnet.model_command import ablations_command, model_compare_command, tokens_command
 from ldarnet.robustness_command import robustness_command
 from ldarnet.shard_command import shard_command, shards_command
 from ldarnet.train.command import expand_lists, train_command
@@ -41,7 +44,12 @@ app.command("merge")(merge_command)
 app.command("train")(train_command)
 app.command("align")(align_command)
 app.command("compare")(compare_command)
+app.command("finetune")(finetune_command)
+app.command("evaluate")(evaluate_command)
 app.command("explore")(explore_command)
+model_app.command("ablations")(ablations_command)
+model_app.command("compare")(model_compare_command)
+model_app.command("tokens")(tokens_command)
 model_app.command("generate")(generate_command)
 model_app.command("variants")(variants_command)
 model_app.command("knockouts")(knockouts_command)

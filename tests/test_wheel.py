@@ -28,6 +28,7 @@ NEEDED = (
     "ldarnet/data_manifests/checkpoints.toml",
     "ldarnet/workflow/Snakefile",
     "ldarnet_analysis/report.css",
+    "ldarnet_analysis/published_results.tsv",
     "ldarnet_analysis/report.js",
     "ldarnet_app/main.py",
     "ldarnet_app/static/icon.png",
