@@ -186,13 +186,17 @@ def test_fresh_and_cached_kernels_give_the_same_bits(tmp_path):
 import hashlib, torch
 from ldarnet.checkpoint import load_model
 ids = torch.randint(0, 4, (2, 512), generator=torch.Generator().manual_seed(0))
+model = load_model("default")
+model(ids).logits.sum().backward()
+grads = b"".join(p.grad.numpy().tobytes() for p in model.parameters() if p.grad is not None)
+print(hashlib.sha256(grads).hexdigest())
 with torch.inference_mode():
-    print(hashlib.sha256(load_model("default").boundaries(ids).routing[0].prob.numpy().tobytes()).hexdigest())
+    print(hashlib.sha256(model.boundaries(ids).routing[0].prob.numpy().tobytes()).hexdigest())
 """
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     runs = [subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True) for _ in range(2)]
     assert list(tmp_path.rglob("*.nbc")), runs[0].stderr.decode()
-    assert len(runs[0].stdout) > 60
+    assert len(runs[0].stdout) > 120
     assert runs[0].stdout == runs[1].stdout
 
 

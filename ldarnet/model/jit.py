@@ -19,7 +19,11 @@ _FAST_MATH = {"reassoc", "contract", "nsz", "arcp"}
 
 
 def kernel(*, inline: bool = False) -> Callable[[Callable[..., Any]], Any]:
-    """Decorator: compile a function of numpy arrays, kept on disk where a cache folder can be written."""
+    """Decorator: compile a function of numpy arrays, kept on disk where a cache folder can be written.
+
+    What other kernels call is to be `inline`, unless its sums have a fixed order: compiled on its own it is optimised
+    once more inside its caller, and whether a process runs the one or the other copy depends on what the disk held.
+    """
     options: dict[str, Any] = {
         "nogil": True,
         "inline": "always" if inline else "never",

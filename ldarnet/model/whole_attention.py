@@ -106,7 +106,7 @@ def _attend(
                     out[b, query + i, h, p] = result[i, p] * totals[i]
 
 
-@kernel()
+@kernel(inline=True)
 def _turn(x: np.ndarray, cos: np.ndarray, sin: np.ndarray, b: int, t: int, scale: np.float32, out: np.ndarray) -> None:
     """out = scale * x, its first numbers turned by the position's angles: halves paired."""
     row = b if cos.shape[0] > 1 else 0
@@ -119,7 +119,7 @@ def _turn(x: np.ndarray, cos: np.ndarray, sin: np.ndarray, b: int, t: int, scale
         out[p] = scale * x[p]
 
 
-@kernel()
+@kernel(inline=True)
 def _weigh(row: np.ndarray, bound: np.float32) -> np.float32:
     """Scores, none beyond +-`bound`, become weights but for a factor; returns 1 / their sum, 0 where there are none.
 
@@ -141,7 +141,7 @@ def _weigh(row: np.ndarray, bound: np.float32) -> np.float32:
     return np.float32(1) / total
 
 
-@kernel()
+@kernel(inline=True)
 def _length(row: np.ndarray) -> np.float32:
     squares = np.float32(0)
     for p in range(row.shape[0]):

@@ -139,7 +139,7 @@ def leave(
                 out[start + i, k] = result[i, k]
 
 
-@kernel()
+@kernel(inline=True)
 def _project(rows: np.ndarray, weight: np.ndarray, out: np.ndarray) -> None:
     width, num_columns = weight.shape
     multiply(
@@ -147,7 +147,7 @@ def _project(rows: np.ndarray, weight: np.ndarray, out: np.ndarray) -> None:
     )
 
 
-@kernel()
+@kernel(inline=True)
 def _silu(row: np.ndarray, out: np.ndarray) -> None:
     """out = row * sigmoid(row). Handed slices: loops from 0 on vectorise, loops that start elsewhere do not."""
     for c in range(row.shape[0]):

@@ -259,14 +259,14 @@ def gradients(
             _give_back(dCt[block], C_rows[block], dC, b, d, start, step, num)
 
 
-@kernel()
+@kernel(inline=True)
 def _copy(source: np.ndarray, target: np.ndarray) -> None:
     for n in range(source.shape[0]):
         for p in range(source.shape[1]):
             target[n, p] = source[n, p]
 
 
-@kernel()
+@kernel(inline=True)
 def _collect(part: np.ndarray, maps: np.ndarray, total: np.ndarray, weight: np.ndarray) -> None:
     """Add `part` to `total`, and set weight[t] to the sum over n of maps[n, t] part[n, t]: all [N, STEPS]."""
     for t in range(STEPS):
@@ -278,7 +278,7 @@ def _collect(part: np.ndarray, maps: np.ndarray, total: np.ndarray, weight: np.n
             weight[t] += maps[n, t] * part[n, t]
 
 
-@kernel()
+@kernel(inline=True)
 def _passing(
     within: np.ndarray, from_state: np.ndarray, into_state: np.ndarray, whole: np.float32, out: np.ndarray
 ) -> None:
@@ -295,7 +295,7 @@ def _passing(
         out[t] = total
 
 
-@kernel()
+@kernel(inline=True)
 def _give_back(
     turned: np.ndarray, rows: np.ndarray, out: np.ndarray, b: int, d: int, start: int, step: int, num: int
 ) -> None:
@@ -307,7 +307,7 @@ def _give_back(
             target[k] = row[k]
 
 
-@kernel()
+@kernel(inline=True)
 def _inner_product(a: np.ndarray, b: np.ndarray) -> np.float32:
     total = np.float32(0)
     for n in range(a.shape[0]):

@@ -33,7 +33,7 @@ def address(array: np.ndarray) -> np.intp:
     return np.intp(array.ctypes.data)
 
 
-@kernel()
+@kernel(inline=True)
 def take_map(maps: np.ndarray, b: int, d: int, start: int, step: int, num: int, rows: np.ndarray) -> None:
     """Bases start, start + step, ... of maps [B, L, dir, N] into `rows` [STEPS, padded N]: `num` of them, zeros after.
 
@@ -47,13 +47,13 @@ def take_map(maps: np.ndarray, b: int, d: int, start: int, step: int, num: int, 
     rows[num:] = 0
 
 
-@kernel()
+@kernel(inline=True)
 def turn(rows: np.ndarray, out: np.ndarray) -> None:
     """out[k, t] = rows[t, k]."""
     transpose(address(out), out.shape[1], address(rows), rows.shape[1], rows.shape[0], rows.shape[1])
 
 
-@kernel()
+@kernel(inline=True)
 def take_rows(x: np.ndarray, b: int, d: int, h: int, start: int, step: int, num: int, rows: np.ndarray) -> None:
     """Rows start, start + step, ... of x [B, L, dir, H, P] into `rows` [STEPS, padded P], zeros after."""
     for i in range(num):
@@ -63,14 +63,14 @@ def take_rows(x: np.ndarray, b: int, d: int, h: int, start: int, step: int, num:
     rows[num:] = 0
 
 
-@kernel()
+@kernel(inline=True)
 def likeness(Bt: np.ndarray, C_rows: np.ndarray, out: np.ndarray) -> None:
     """out[t, s] = C[t].B[s], of B as [state, STEPS] and C as [STEPS, state]."""
     wide = C_rows.shape[1]
     multiply(address(out), STEPS, STEPS, STEPS, address(C_rows), wide, 1, address(Bt), STEPS, wide, _NEW)
 
 
-@kernel()
+@kernel(inline=True)
 def fading(sizes: np.ndarray, rate: np.float32, kept: np.ndarray, since_start: np.ndarray) -> None:
     """kept[t, s] = exp(a[t] - a[s]) for s <= t, 0 elsewhere; since_start[t] = exp(a[t])."""
     decay = np.empty(STEPS, dtype=np.float32)
@@ -89,7 +89,7 @@ def fading(sizes: np.ndarray, rate: np.float32, kept: np.ndarray, since_start: n
             kept[t, s] = row[s]
 
 
-@kernel()
+@kernel(inline=True)
 def scaled(maps: np.ndarray, factors: np.ndarray, out: np.ndarray) -> None:
     """out[n, t] = maps[n, t] * factors[t]."""
     for n in range(maps.shape[0]):
@@ -97,7 +97,7 @@ def scaled(maps: np.ndarray, factors: np.ndarray, out: np.ndarray) -> None:
             out[n, t] = maps[n, t] * factors[t]
 
 
-@kernel()
+@kernel(inline=True)
 def scaled_rows(rows: np.ndarray, factors: np.ndarray, out: np.ndarray) -> None:
     """out[t, n] = rows[t, n] * factors[t]."""
     for t in range(STEPS):
@@ -106,7 +106,7 @@ def scaled_rows(rows: np.ndarray, factors: np.ndarray, out: np.ndarray) -> None:
             target[n] = source[n] * factor
 
 
-@kernel()
+@kernel(inline=True)
 def advance(state: np.ndarray, to_end: np.ndarray, x: int, x_row: int, left: np.float32) -> None:
     """Move the state [N, P] on by a block: left * state + sum over s of to_end[s] x[s], to_end [STEPS, N]."""
     num_state, dim = state.shape
