@@ -14,7 +14,7 @@ from ldarnet.checkpoint import load_model
 from ldarnet.devices import pick_device
 from ldarnet.genome import Contig, Genome, Interval, Window, open_genome, parse_regions, plan_windows
 from ldarnet.model import LDARNet
-from ldarnet.tracks.atomic import PartialFile, TrackError, check_place
+from ldarnet.tracks.atomic import TrackError, check_place, whole_file
 
 LEVELS = ("base", "chunk")
 
@@ -142,13 +142,9 @@ def _save(out: Path, arrays: dict[str, np.ndarray]) -> None:
         raise TrackError(
             f"{out} was not written: what was asked for holds neither a base other than N nor the start of a chunk"
         )
-    part = PartialFile(out)
     try:
-        # An array named like a parameter of savez would be lost; ours all hold a slash.
-        np.savez(part.file, **arrays)  # type: ignore[arg-type]
-        part.close()
-        part.publish()
+        with whole_file(out) as file:
+            # An array named like a parameter of savez would be lost; ours all hold a slash.
+            np.savez(file, **arrays)  # type: ignore[arg-type]
     except OSError as error:
         raise TrackError(f"cannot write {out}: {error.strerror}") from None
-    finally:
-        part.discard()

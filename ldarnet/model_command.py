@@ -83,7 +83,7 @@ def tokens_command(
 ) -> None:
     """Learn byte pairs on the windows a run trains on: the fixed segmentation of a byte-pair twin."""
     with friendly_errors():
-        from ldarnet.tracks.atomic import PartialFile
+        from ldarnet.tracks.atomic import write_text
         from ldarnet.train.byte_pairs import train_tokenizer
         from ldarnet.train.corpus import load_corpus
         from ldarnet.train.settings import load_settings
@@ -97,13 +97,7 @@ def tokens_command(
             raise ValueError(f"{config}: expected [[genome]] tables, got shards alone: their windows have no numbers")
         corpus = load_corpus(settings.train_genomes(), settings.window_bp, settings.seed)
         tokenizer = train_tokenizer(corpus, tokens, bases)
-        part = PartialFile(out)
-        try:
-            part.file.write(tokenizer.to_str(pretty=True).encode())
-            part.close()
-            part.publish()
-        finally:
-            part.discard()
+        write_text(out, tokenizer.to_str(pretty=True))
     say(f"{out}: {tokens:,} tokens, learned on {bases:,} bases")
 
 

@@ -15,7 +15,7 @@ from ldarnet.config import ModelConfig
 from ldarnet.model import LDARNet
 from ldarnet.provenance import CheckpointError
 from ldarnet.published import as_float32
-from ldarnet.tracks.atomic import PartialFile, TrackError
+from ldarnet.tracks.atomic import TrackError, whole_file
 
 FORMAT = "ldarnet-1"
 
@@ -37,15 +37,11 @@ def save_model(
         "notes": json.dumps(dict(notes or {}), sort_keys=True),
     }
     metadata["sha256"] = tensors_sha256(state, metadata)
-    part = PartialFile(path)
     try:
-        part.file.write(_in_order(safetensors.torch.save(state, metadata)))
-        part.close()
-        part.publish()
+        with whole_file(path) as file:
+            file.write(_in_order(safetensors.torch.save(state, metadata)))
     except OSError as error:
         raise TrackError(f"cannot write {path}: {error.strerror}") from None
-    finally:
-        part.discard()
 
 
 def _in_order(data: bytes) -> bytes:

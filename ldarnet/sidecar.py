@@ -10,7 +10,7 @@ from typing import Any
 from ldarnet import __version__
 from ldarnet.census import Census
 from ldarnet.tracks import TrackError
-from ldarnet.tracks.atomic import PartialFile
+from ldarnet.tracks.atomic import whole_file
 
 PACKAGES = ("torch", "numpy", "numba", "biopython", "pyBigWig", "safetensors")
 
@@ -51,12 +51,8 @@ def without_value(census: Census, num_values: int) -> dict[str, int]:
 def write_sidecar(out: Path, record: Mapping[str, Any]) -> None:
     """Write the sidecar of a finished track, whole or not at all. Raises TrackError."""
     path = sidecar_path(out)
-    part = PartialFile(path)
     try:
-        part.file.write((json.dumps(record, indent=2) + "\n").encode())
-        part.close()
-        part.publish()
+        with whole_file(path) as file:
+            file.write((json.dumps(record, indent=2) + "\n").encode())
     except OSError as error:
         raise TrackError(f"could not write {path}: {error.strerror}; {out.name} beside it is whole") from error
-    finally:
-        part.discard()

@@ -15,7 +15,7 @@ from ldarnet.genome import Genome, open_genome
 from ldarnet.model import LDARNet
 from ldarnet.orfs import Orf, find_orfs
 from ldarnet.sidecar import sidecar_path, versions, write_sidecar
-from ldarnet.tracks.atomic import PartialFile, TrackError, check_place
+from ldarnet.tracks.atomic import TrackError, check_place, whole_file
 from ldarnet.variant_effects import Method, VariantScore, score_variants
 from ldarnet.variants import read_variants
 
@@ -133,16 +133,12 @@ def _write(
     facts: dict[str, Any],
 ) -> None:
     """The table, whole or not at all, and beside it how it was made."""
-    part = PartialFile(request.out)
     try:
-        for row in (columns, *rows):
-            part.file.write(("\t".join(map(str, row)) + "\n").encode())
-        part.close()
-        part.publish()
+        with whole_file(request.out) as file:
+            for row in (columns, *rows):
+                file.write(("\t".join(map(str, row)) + "\n").encode())
     except OSError as error:
         raise TrackError(f"cannot write {request.out}: {error.strerror}") from None
-    finally:
-        part.discard()
     assert model.provenance is not None
     window_bp = request.window_bp or model.config.context_bp
     record = {"command": list(request.command), "versions": versions(), "fasta": request.fasta, "window_bp": window_bp}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ldarnet.tracks.atomic import PartialFile
+from ldarnet.tracks.atomic import write_text
 from ldarnet_analysis.compare_figures import FIGURES
 from ldarnet_analysis.compare_fragmentation import PUBLISHED_GRID, implied_chunks, inner_cuts
 from ldarnet_analysis.compare_motifs import ALL_MOTIFS
@@ -67,13 +67,7 @@ def write_comparison(folder: Path, tables: Mapping[str, pd.DataFrame], record: M
             svg = short_svg(figure_bytes(figure, "svg", {}, name))
             images[name] = image(svg, "svg", name, _CAPTIONS[name], "two-columns")
     page = comparison_html(tables, record, images)
-    out = PartialFile(folder / REPORT_NAME)
-    try:
-        out.file.write(page.encode())
-        out.close()
-        out.publish()
-    finally:
-        out.discard()
+    write_text(folder / REPORT_NAME, page)
 
 
 def comparison_html(tables: Mapping[str, pd.DataFrame], record: Mapping[str, Any], images: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from ldarnet import vocab
 from ldarnet.genome import open_genome
-from ldarnet.tracks.atomic import PartialFile
+from ldarnet.tracks.atomic import write_text
 from ldarnet_analysis.designs import DESIGN_COLUMNS, Design
 
 LINE_BP = 80
@@ -24,8 +24,8 @@ def write_design(design: Design, fasta_path: str | Path, table_path: str | Path)
     for name, ids in design.records:
         letters = vocab.decode(ids)
         lines += [f">{name}", *(letters[i : i + LINE_BP] for i in range(0, len(letters), LINE_BP))]
-    _write(Path(fasta_path), "\n".join(lines) + "\n")
-    _write(Path(table_path), design.table.to_csv(sep="\t", index=False, lineterminator="\n"))
+    write_text(Path(fasta_path), "\n".join(lines) + "\n")
+    write_text(Path(table_path), design.table.to_csv(sep="\t", index=False, lineterminator="\n"))
 
 
 def read_design(fasta_path: str | Path, table_path: str | Path) -> Design:
@@ -58,13 +58,3 @@ def _check(table: pd.DataFrame, records: dict[str, np.ndarray], fasta_path: str 
             )
         if strand != "+":
             raise ValueError(f"{table_path}, line {line}: expected strand '+', records being sense, got {strand!r}")
-
-
-def _write(path: Path, text: str) -> None:
-    file = PartialFile(path)
-    try:
-        file.file.write(text.encode())
-        file.close()
-        file.publish()
-    finally:
-        file.discard()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ldarnet.tracks.atomic import PartialFile
+from ldarnet.tracks.atomic import write_text
 from ldarnet_analysis.evaluation_figure import evaluation_figure
 from ldarnet_analysis.evaluation_files import read_evaluation
 from ldarnet_analysis.evaluation_page import HOW_TO_READ, evaluation_html
@@ -23,22 +23,12 @@ def write_report(folder: Path) -> Path:
     results, differences = evaluation_tables(found)
     leaks = leakage_table(found)
     for name, rows in (("results", results), ("differences", differences), ("leakage", leaks)):
-        _write(folder / f"{name}.tsv", rows.to_csv(sep="\t", index=False, na_rep="nan", float_format="%.6g"))
+        write_text(folder / f"{name}.tsv", rows.to_csv(sep="\t", index=False, na_rep="nan", float_format="%.6g"))
     headings, rows = beside_published(results)
     origin = "; ".join(sources(results)) or "none of these tasks"
     words = f"Mean ± standard deviation over folds, x100. Published numbers: {origin}. {HOW_TO_READ[-1]}"
-    _write(folder / MARKDOWN, f"{markdown(headings, rows)}\n{words}\n")
+    write_text(folder / MARKDOWN, f"{markdown(headings, rows)}\n{words}\n")
     figure = evaluation_figure(results)
     picture = short_svg(figure_bytes(figure, "svg", {"figure": "results"}, "results"))
-    _write(folder / PAGE, evaluation_html(found, results, differences, leaks, picture))
+    write_text(folder / PAGE, evaluation_html(found, results, differences, leaks, picture))
     return folder / PAGE
-
-
-def _write(path: Path, text: str) -> None:
-    part = PartialFile(path)
-    try:
-        part.file.write(text.encode())
-        part.close()
-        part.publish()
-    finally:
-        part.discard()

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.cluster.vq import ClusterError, kmeans2
 
-from ldarnet.tracks.atomic import PartialFile
+from ldarnet.tracks.atomic import whole_file
 
 _NUM_STARTS = 10
 _MEMBERS = {"matrix": ("<f4", 2), "offsets": ("<i8", 1), "site_ids": ("U", 1), "provenance": ("U", 0)}
@@ -106,20 +106,15 @@ def save_matrix(
     """
     saved = SavedMatrix(matrix, offsets, np.asarray(site_ids, dtype=np.str_), dict(provenance))
     _check_fit(saved)
-    out = PartialFile(path)
-    try:
+    with whole_file(path) as file:
         text = json.dumps(saved.provenance, sort_keys=True, allow_nan=False)
         np.savez_compressed(
-            out.file,
+            file,
             matrix=matrix.astype("<f4"),
             offsets=offsets.astype("<i8"),
             site_ids=saved.site_ids,
             provenance=np.array(text),
         )
-        out.close()
-        out.publish()
-    finally:
-        out.discard()
 
 
 def load_matrix(path: Path) -> SavedMatrix:

@@ -5,7 +5,7 @@ Figures are images inside the page. Text from data is escaped.
 
 from pathlib import Path
 
-from ldarnet.tracks.atomic import PartialFile
+from ldarnet.tracks.atomic import write_text
 from ldarnet_analysis.report_page import report_page
 from ldarnet_analysis.report_sections import (
     class_section,
@@ -26,14 +26,8 @@ def write_report(results_dir: Path) -> Path:
     The same tables give the same bytes. Raises ValueError as `read_results` does.
     """
     path = results_dir / REPORT_NAME
-    page = report_html(read_results(results_dir)).encode()
-    out = PartialFile(path)
-    try:
-        out.file.write(page)
-        out.close()
-        out.publish()
-    finally:
-        out.discard()
+    page = report_html(read_results(results_dir))
+    write_text(path, page)
     return path
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ldarnet.tracks.atomic import PartialFile
+from ldarnet.tracks.atomic import write_text
 from ldarnet_analysis.comparisons import MAX_T_COLUMNS, ODDS_COLUMNS, PROFILE_COLUMNS, Findings
 from ldarnet_analysis.controls import PAIR_COLUMNS, Controls
 
@@ -38,15 +38,5 @@ def joined(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFra
 def write_results(folder: Path, tables: Mapping[str, pd.DataFrame], record: Mapping[str, Any]) -> None:
     """Write NAME.tsv for every table, and run.json."""
     for name, table in tables.items():
-        _write(folder / f"{name}.tsv", table.to_csv(sep="\t", index=False, na_rep="nan", float_format="%.6g"))
-    _write(folder / "run.json", json.dumps(record, indent=2, default=str) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    part = PartialFile(path)
-    try:
-        part.file.write(text.encode())
-        part.close()
-        part.publish()
-    finally:
-        part.discard()
+        write_text(folder / f"{name}.tsv", table.to_csv(sep="\t", index=False, na_rep="nan", float_format="%.6g"))
+    write_text(folder / "run.json", json.dumps(record, indent=2, default=str) + "\n")

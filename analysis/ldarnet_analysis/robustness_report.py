@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ldarnet.tracks.atomic import PartialFile
+from ldarnet.tracks.atomic import write_text
 from ldarnet_analysis.figure_files import save_figure
 from ldarnet_analysis.result_files import write_results
 from ldarnet_analysis.robustness_figures import robustness_figures
@@ -35,13 +35,7 @@ def write_report(folder: Path, measured: Sequence[WindowSums], facts: Mapping[st
     for name, figure in figures.items():
         save_figure(figure, folder / name, provenance | {"figure": name}, title=name)
     pictures = {name: (folder / f"{name}.svg").read_bytes() for name in figures}
-    page = PartialFile(folder / PAGE)
-    try:
-        page.file.write(robustness_html(table, pictures, facts).encode())
-        page.close()
-        page.publish()
-    finally:
-        page.discard()
+    write_text(folder / PAGE, robustness_html(table, pictures, facts))
     num_ok, num_not_run = int((table["status"] == "ok").sum()), int((table["status"] == "not run").sum())
     not_run = f", {num_not_run} tests not run" if num_not_run else ""
     return f"{folder}: {num_ok} of {len(table)} measures with an interval{not_run}; open {folder / PAGE}"

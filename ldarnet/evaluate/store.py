@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ldarnet.evaluate.tasks import Task
-from ldarnet.tracks.atomic import PartialFile
+from ldarnet.tracks.atomic import write_text
 
 
 @dataclass(frozen=True)
@@ -89,19 +89,13 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
     """Write an object, replacing what is there in one step."""
-    write_text(path, json.dumps(values, sort_keys=True) + "\n")
+    write_with_folder(path, json.dumps(values, sort_keys=True) + "\n")
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file beside its name and rename it, with its folder where that is not there."""
+def write_with_folder(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all, with its folder where that is not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = PartialFile(path)
-    try:
-        part.file.write(text.encode())
-        part.close()
-        part.publish()
-    finally:
-        part.discard()
+    write_text(path, text)
 
 
 def _file_name(text: str) -> str:

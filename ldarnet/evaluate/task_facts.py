@@ -11,7 +11,7 @@ from ldarnet.data.names import find_genome
 from ldarnet.evaluate.folds import SCHEMES, FoldPlan
 from ldarnet.evaluate.leakage import KINDS, NEAR_SHARE, K, Leak, find_leaks, leaks_between_folds, share_in
 from ldarnet.evaluate.locate import TaskData
-from ldarnet.evaluate.store import Store, read_json, write_json, write_text
+from ldarnet.evaluate.store import Store, read_json, write_json, write_with_folder
 from ldarnet.genome import Interval, open_genome, parse_regions
 
 PIECE_BP = 1 << 20
@@ -60,8 +60,8 @@ def write_task_facts(
     }
     if pretraining is not None:
         facts["pretraining"] = {"files": asked, **_seen(data, plan, *pretraining)}
-    write_text(store.task_file(task, "folds.json"), plan.to_json())
-    write_text(store.task_file(task, "leakage.tsv"), _leaks_table(data, leaks))
+    write_with_folder(store.task_file(task, "folds.json"), plan.to_json())
+    write_with_folder(store.task_file(task, "leakage.tsv"), _leaks_table(data, leaks))
     write_json(path, facts)
     return facts
 

@@ -16,7 +16,7 @@ from ldarnet.finetune.settings import FineTuneSettings
 from ldarnet.model import LDARNet
 from ldarnet.own_format import save_model, tensors_sha256
 from ldarnet.provenance import CheckpointError
-from ldarnet.tracks.atomic import PartialFile, TrackError
+from ldarnet.tracks.atomic import TrackError, whole_file
 
 HEAD_FORMAT = "ldarnet-head-1"
 BODY_FILE, HEAD_FILE = "model.safetensors", "head.safetensors"
@@ -46,16 +46,12 @@ def save_fitted(
         "body": _sha256(model),
     }
     record["sha256"] = tensors_sha256(state, record)
-    part = PartialFile(folder / HEAD_FILE)
     try:
-        # One entry: the library writes several in random order, and the same head is to give the same bytes.
-        part.file.write(safetensors.torch.save(state, {"head": json.dumps(record, sort_keys=True)}))
-        part.close()
-        part.publish()
+        with whole_file(folder / HEAD_FILE) as file:
+            # One entry: the library writes several in random order, and the same head is to give the same bytes.
+            file.write(safetensors.torch.save(state, {"head": json.dumps(record, sort_keys=True)}))
     except OSError as error:
-        raise TrackError(f"cannot write {part.path}: {error.strerror}") from None
-    finally:
-        part.discard()
+        raise TrackError(f"cannot write {folder / HEAD_FILE}: {error.strerror}") from None
 
 
 def load_fitted(folder: Path, *, device: str | torch.device = "cpu") -> Loaded:

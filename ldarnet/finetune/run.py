@@ -22,7 +22,7 @@ from ldarnet.finetune.probe import States
 from ldarnet.finetune.settings import FineTuneSettings
 from ldarnet.model import LDARNet
 from ldarnet.sidecar import versions
-from ldarnet.tracks.atomic import PartialFile
+from ldarnet.tracks.atomic import write_text
 
 Say = Callable[[str], None]
 
@@ -78,13 +78,13 @@ def run_finetune(request: FineTuneRequest, *, say: Say) -> dict[str, Any] | None
     for split in splits[2:]:
         scores = predict(fitted, split.examples)
         record["test"] = metrics(split.examples.labels, scores, settings.task)
-        _write_text(request.out / "predictions.tsv", _predictions(split, scores, fitted))
+        write_text(request.out / "predictions.tsv", _predictions(split, scores, fitted))
     if request.few_shot:
-        _write_text(request.out / "few_shot.tsv", _few_shot_table(model, splits, settings))
+        write_text(request.out / "few_shot.tsv", _few_shot_table(model, splits, settings))
     notes = model.provenance.notes if model.provenance else {}
     save_fitted(request.out, fitted.model, fitted.head, settings, max_bp, {**notes, **_notes(request, model)})
     record["seconds"] = round(time.monotonic() - started, 3)
-    _write_text(request.out / "metrics.json", json.dumps(_plain(record), indent=2) + "\n")
+    write_text(request.out / "metrics.json", json.dumps(_plain(record), indent=2) + "\n")
     say(f"{request.out / BODY_FILE}: the body, a model like any other; the head lies beside it")
     return record
 
@@ -196,13 +196,3 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, list):
         return [_plain(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _write_text(path: Path, text: str) -> None:
-    part = PartialFile(path)
-    try:
-        part.file.write(text.encode())
-        part.close()
-        part.publish()
-    finally:
-        part.discard()

@@ -4,7 +4,8 @@ import errno
 import os
 import sys
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -97,3 +98,24 @@ class PartialFile:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             message = "standard output was closed by its reader before the whole track was written"
             raise BrokenPipeError(errno.EPIPE, message) from error
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """An open binary file that gets its name when the block ends, and leaves nothing behind where the block raises.
+
+    Raises TrackError as `check_place` does, and OSError where the disk is full.
+    """
+    part = PartialFile(path)
+    try:
+        yield part.file
+        part.close()
+        part.publish()
+    finally:
+        part.discard()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all. Raises as `whole_file` does."""
+    with whole_file(path) as file:
+        file.write(text.encode())

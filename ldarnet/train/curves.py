@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ldarnet.tracks.atomic import PartialFile
+from ldarnet.tracks.atomic import whole_file
 from ldarnet.train.progress import read_log
 
 if TYPE_CHECKING:
@@ -82,13 +82,8 @@ def draw_curves(log_jsonl: Path, out: Path, tokens_per_chunk: Sequence[float] = 
             axes.set(xticks=[], yticks=[])
         elif labels := axes.get_legend_handles_labels()[1]:
             axes.legend(fontsize=8, frameon=False, ncols=3 if len(labels) > 3 else 1)
-    part = PartialFile(out)
-    try:
-        figure.savefig(part.file, format=out.suffix[1:] or "png", dpi=130)
-        part.close()
-        part.publish()
-    finally:
-        part.discard()
+    with whole_file(out) as file:
+        figure.savefig(file, format=out.suffix[1:] or "png", dpi=130)
 
 
 def running_mean(values: np.ndarray, reach: int) -> np.ndarray:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ldarnet.own_format import tensors_sha256
 from ldarnet.provenance import CheckpointError
-from ldarnet.tracks.atomic import PartialFile
+from ldarnet.tracks.atomic import whole_file
 from ldarnet.train.progress import read_log
 
 FORMAT = "ldarnet-run-1"
@@ -178,13 +178,8 @@ def _read(path: Path, step: int) -> Saved:
 
 def _write_whole(path: Path, data: bytes) -> None:
     """Write a file so that it is either the old one or the new one, whatever happens; raises OSError."""
-    part = PartialFile(path)
-    try:
-        part.file.write(data)
-        part.close()
-        part.publish()
-    finally:
-        part.discard()
+    with whole_file(path) as file:
+        file.write(data)
     folder = os.open(path.parent, os.O_RDONLY)
     with suppress(OSError):  # where a file system cannot, the name survives a killed process but not a power cut
         os.fsync(folder)

@@ -18,7 +18,7 @@ from ldarnet.genome.records import read_records
 from ldarnet.genome.streams import open_file, read_head, stream_blocks
 from ldarnet.genome.survey import ContigSurvey, Surveyor
 from ldarnet.genome.twobit import is_twobit
-from ldarnet.tracks.atomic import PartialFile
+from ldarnet.tracks.atomic import write_text
 from ldarnet.train.sequence_shards import FORMAT, INDEX_NAME, INDEX_VERSION, SequenceShard, read_json
 from ldarnet.train.sequence_shards_writer import ShardSeries, shard_name
 
@@ -74,13 +74,13 @@ def write_shards(sources: Sequence[Source], out: Path, *, shard_bp: int, say: Sa
         elif any(out.glob("shard-*.ldn")):
             raise ValueError(f"{out}: expected an empty folder, got shards without {INDEX_NAME}")
         else:
-            _write_json(begun, {"plan": plan})
+            write_text(begun, json.dumps({"plan": plan}, indent=1) + "\n")
         done = _done_shards(out)
         if done:
             say(f"{out}: going on after {len(done)} finished shards")
         shards = [*done, *_new_shards(sources, out, shard_bp, done, say)]
         index = {"format": FORMAT, "version": INDEX_VERSION, "plan": plan} | _summary(shards, sources)
-        _write_json(index_path, index)
+        write_text(index_path, json.dumps(index, indent=1) + "\n")
         begun.unlink()
     return index
 
@@ -202,13 +202,3 @@ def _summary(shards: Sequence[SequenceShard], sources: Sequence[Source]) -> dict
         for (name, _), first, num, bases in zip(sources, firsts, num_of, bases_of, strict=True)
     ]
     return {"shards": entries, "sources": held}
-
-
-def _write_json(path: Path, record: dict[str, Any]) -> None:
-    out = PartialFile(path)
-    try:
-        out.file.write((json.dumps(record, indent=1) + "\n").encode())
-        out.close()
-        out.publish()
-    finally:
-        out.discard()
