@@ -6,6 +6,7 @@ import json
 import pytest
 
 from ldarnet.checkpoint import load_model
+from ldarnet.config import PRESETS
 from ldarnet.train import loop
 from tests.command_line import letters, run, write_fasta
 from tests.conftest import REPO
@@ -16,17 +17,9 @@ CAUSAL = {"layout": ["m1", ["T1", ["T1"], "t1"], "m1"], "attention_window": [15,
     "objective": "causal",
     "router": "previous",
 }
-GUARDED = {"layout": ["m1", ["m1", ["T1"], "m1"], "m1"], "attention_window": [-1] * 3, **TWO_STAGES} | {
-    "mamba": "mamba1",
-    "mlp": "gelu",
-    "block_norm": "layer",
-    "router": "current",
-    "forced_cuts": "mask",
-    "chunking": "mean",
-    "smoothing": "bases",
-    "skip": "unmasked",
-    "rotary_position": "centre",
-}
+GUARDED = {"layout": ["m1", ["m1", ["T1"], "m1"], "m1"], "attention_window": [-1] * 3, **TWO_STAGES} | PRESETS[
+    "dnachunker-small"
+].sibling_options()
 TARGETS = {"tokens_per_chunk": [3.0, 2.0], "ratio_weights": [0.05, 0.2]}
 
 

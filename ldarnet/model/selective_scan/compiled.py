@@ -77,8 +77,6 @@ def _forward(
     state = np.empty((num_state, BLOCK_CHANNELS), dtype=np.float32)
     inputs = np.empty(BLOCK_CHANNELS, dtype=np.float32)
     decay = np.empty(BLOCK_CHANNELS, dtype=np.float32)
-    power = np.empty(BLOCK_CHANNELS, dtype=np.float32)
-    power_bits = power.view(np.int32)
     for scan in range(first_scan, last_scan):
         sequence, block = scan // num_blocks, scan % num_blocks
         b, d = sequence // num_dir, sequence % num_dir
@@ -98,7 +96,7 @@ def _forward(
                 inputs[c] = sizes[c] * u[c]
                 out[c] = D[d, low + c] * u[c]
             for n in range(num_state):
-                exp_of_product(sizes, A[d, n, low : low + width], decay, power, power_bits)
+                exp_of_product(sizes, A[d, n, low : low + width], decay)
                 _advance(state[n], decay, inputs, B[b, t, d, n], C[b, t, d, n], out)
 
 

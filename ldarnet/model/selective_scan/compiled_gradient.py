@@ -48,8 +48,6 @@ def gradients(
     grad = np.empty((num_state, block_channels), dtype=np.float32)
     to_inputs = np.empty(block_channels, dtype=np.float32)
     to_sizes = np.empty(block_channels, dtype=np.float32)
-    power = np.empty(block_channels, dtype=np.float32)
-    power_bits = power.view(np.int32)
     for scan in range(first_scan, last_scan):
         b, d = scan // num_dir, scan % num_dir
         for low in range(0, num_channels, block_channels):
@@ -69,7 +67,7 @@ def gradients(
                         states[n, 0, c] = kept[b, d, stretch, n, low + c]
                     for k in range(num_steps):
                         t = first + k if d == 0 else length - 1 - first - k
-                        exp_of_product(dt[b, t, d, low:high], A[d, n, low:high], decays[n, k], power, power_bits)
+                        exp_of_product(dt[b, t, d, low:high], A[d, n, low:high], decays[n, k])
                         _advance(states[n, k], decays[n, k], inputs[k, :width], B[b, t, d, n], states[n, k + 1])
                 for k in range(num_steps - 1, -1, -1):
                     t = first + k if d == 0 else length - 1 - first - k
