@@ -77,7 +77,7 @@ class PublishedArrangement(LDARNet):
                 module.forward = published_forward.__get__(module)
         return model
 
-    def boundaries(self, input_ids, valid=None, *, max_stages=None):
+    def boundaries(self, input_ids, valid=None, *, max_stages=None, span=None):
         """Everything is computed; the routing is taken out at the end."""
         with use_backend("chunked"):  # no compiled kernels anywhere
             return Boundaries(self(input_ids, valid).routing)

@@ -15,6 +15,7 @@ from ldarnet import stitch, vocab
 from ldarnet.devices import pick_device
 from ldarnet.genome import Batch, Contig, Genome, Interval, Window, open_genome, plan_batches, select_batches
 from ldarnet.model import LDARNet
+from ldarnet.model.attention import Span
 from ldarnet.tracks import open_writer, round_values
 
 Strand = Literal["+", "-", "both-mean"]
@@ -86,7 +87,12 @@ class BatchRunner:
         bases = [self._genome.ids(w.chrom, w.start, w.end) for w in batch.windows]
         known = [bool((_core(ids, w) != vocab.N).any()) for ids, w in zip(bases, batch.windows, strict=True)]
         wanted = [ids for ids, is_known in zip(bases, known, strict=True) if is_known]
-        computed = iter(self._values(wanted) if wanted else [])
+        cores = [
+            (w.core_start - w.start, w.core_end - w.start)
+            for w, is_known in zip(batch.windows, known, strict=True)
+            if is_known
+        ]
+        computed = iter(self._values(wanted, cores) if wanted else [])
         num_channels = 2 if self._settings.strand == "both-mean" else 1
         stretches = []
         for ids, window, is_known in zip(bases, batch.windows, known, strict=True):
@@ -98,19 +104,20 @@ class BatchRunner:
             stretches.append(Stretch(window.chrom, window.core_start, rounded))
         return stretches
 
-    def _values(self, windows: list[np.ndarray]) -> list[np.ndarray]:
-        """Per window float32 [channels, length]."""
+    def _values(self, windows: list[np.ndarray], cores: list[Span]) -> list[np.ndarray]:
+        """Per window float32 [channels, length], of which the core alone counts."""
         strand = self._settings.strand
         if strand == "+":
-            return [v[None] for v in self._one_strand(windows)]
-        turned = self._one_strand([vocab.reverse_complement(w) for w in windows])
+            return [v[None] for v in self._one_strand(windows, cores)]
+        turned_cores = [stitch.span_on_reverse_complement(c, len(w)) for c, w in zip(cores, windows, strict=True)]
+        turned = self._one_strand([vocab.reverse_complement(w) for w in windows], turned_cores)
         reverse = [stitch.from_reverse_complement(v) for v in turned]
         if strand == "-":
             return [v[None] for v in reverse]
-        forward = self._one_strand(windows)
+        forward = self._one_strand(windows, cores)
         return [np.stack(stitch.mean_of_strands(f, r)) for f, r in zip(forward, reverse, strict=True)]
 
-    def _one_strand(self, windows: list[np.ndarray]) -> list[np.ndarray]:
+    def _one_strand(self, windows: list[np.ndarray], cores: list[Span]) -> list[np.ndarray]:
         lengths = [len(w) for w in windows]
         ids = np.full((len(windows), max(lengths)), vocab.PAD, dtype=np.uint8)
         for row, window in zip(ids, windows, strict=True):
@@ -123,7 +130,8 @@ class BatchRunner:
             )
         try:
             with torch.inference_mode(), self._precision():
-                routing = self._model.boundaries(tokens, valid, max_stages=self._settings.stage + 1).routing
+                num_stages = self._settings.stage + 1
+                routing = self._model.boundaries(tokens, valid, max_stages=num_stages, span=_union(cores)).routing
         except torch.cuda.OutOfMemoryError:
             given = self._settings.batch_tokens
             raise ValueError(f"--batch-tokens {given}: too many for the memory of {self._device}, try half") from None
@@ -138,6 +146,11 @@ class BatchRunner:
         if self._settings.dtype == "float32":
             return nullcontext()
         return torch.autocast(self._device.type, DTYPES[self._settings.dtype])
+
+
+def _union(spans: Sequence[Span]) -> Span:
+    """From the first start to the last end."""
+    return min(first for first, _ in spans), max(last for _, last in spans)
 
 
 def _core(array: np.ndarray, window: Window) -> np.ndarray:

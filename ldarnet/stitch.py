@@ -32,6 +32,12 @@ def from_reverse_complement(values: np.ndarray) -> np.ndarray:
     return turned
 
 
+def span_on_reverse_complement(span: tuple[int, int], length_bp: int) -> tuple[int, int]:
+    """Where on the reverse complement the cuts first..last-1 of a window lie; the one past its end has no value."""
+    first, last = span
+    return length_bp - last + 1, min(length_bp - first + 1, length_bp)
+
+
 def mean_of_strands(forward: np.ndarray, reverse: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation (of the two, divisor 2) per cut; NaN where either strand has no value."""
     return (forward + reverse) / 2, np.abs(forward - reverse) / 2

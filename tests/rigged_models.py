@@ -19,7 +19,7 @@ class Rigged(torch.nn.Module):
         self.rule, self.config, self.padding = rule, config, "exact"
         self.place = torch.nn.Parameter(torch.zeros(1))
 
-    def boundaries(self, ids, valid=None, *, max_stages=1):
+    def boundaries(self, ids, valid=None, *, max_stages=1, span=None):
         prob = self.rule(self, ids.long()).float().clone()
         prob[:, 0] = 1
         return Boundaries((Routing(prob, prob > 0.5, valid),))

@@ -58,7 +58,7 @@ from ldarnet.model import LDARNet
 from ldarnet.model.ldarnet import Boundaries
 from ldarnet.model.router import Routing
 
-def boundaries(self, ids, valid=None, *, max_stages=None):
+def boundaries(self, ids, valid=None, *, max_stages=None, span=None):
     prob = torch.frac(ids.float().cumsum(1) * 0.0379)
     return Boundaries((Routing(prob, prob > 0.5, valid),))
 

@@ -34,5 +34,5 @@ def test_a_link_stays_a_link(tmp_path):
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(TrackError, match="folder .*gone does not exist"):
+    with pytest.raises(TrackError, match=r"folder .*gone does not exist"):
         write_text(tmp_path / "gone" / "table.tsv", "")

@@ -11,6 +11,8 @@ from ldarnet.model.mixers import uses_cpu_kernels
 ROTARY_BASE = 10_000.0
 QUERY_BLOCK = 512
 """Queries share one gathered stretch of keys in blocks of this many."""
+Span = tuple[int, int]
+"""The tokens first..last-1 of every sequence."""
 FULL_MASK_UP_TO = 1024
 """Up to this length one length x length mask is cheaper than blocks."""
 
@@ -24,11 +26,15 @@ class LocalAttention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.out_proj = nn.Linear(width, width, bias=False)
 
-    def forward(self, x: Tensor, valid: Tensor | None, position: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, valid: Tensor | None, position: Tensor | None = None, span: Span | None = None
+    ) -> Tensor:
         """[B, L, D] -> [B, L, D]; keys where `valid` [B, L] is False are never attended to.
 
-        `position` [B, L] is where each token stands; None = at its index.
+        `position` [B, L] is where each token stands; None = at its index. With a span, the output is that of these
+        tokens alone, which still attend to all.
         """
+        first, last = (0, x.shape[1]) if span is None else span
         if position is None:
             turns = rotary_turns(x.shape[1], self.rotary_dim, x.device)
         else:
@@ -36,12 +42,18 @@ class LocalAttention(nn.Module):
         if self._fits_cpu_kernel(x):
             from ldarnet.model.whole_attention import attend  # numba, which GPU runs do not pay for
 
-            qkv = self.qkv(x).unflatten(-1, (3, self.num_heads, -1))
-            return self.out_proj(attend(qkv, turns, valid, self.window, causal=self.causal).flatten(-2))
+            to_q, to_kv = self.qkv.weight.split([x.shape[-1], 2 * x.shape[-1]])
+            q = F.linear(x[:, first:last], to_q).unflatten(-1, (self.num_heads, -1))
+            kv = F.linear(x, to_kv).unflatten(-1, (2, self.num_heads, -1))
+            seen = attend(q, kv, turns, valid, self.window, causal=self.causal, first_query=first)
+            return self.out_proj(seen.flatten(-2))
         q, k, v = self.project(x)
         q, k = rotate(q, turns), rotate(k, turns)
-        q, k, v = (t.transpose(1, 2) for t in (q, k, v))
-        return self.out_proj(self._attend(q, k, v, valid).transpose(1, 2).flatten(-2))
+        q, k, v = (t.transpose(1, 2) for t in (q[:, first:last], k, v))
+        # Causal: padding is on the right, so that no base looks at it.
+        seen_keys = None if self.causal else valid
+        seen = windowed_attention(q, k, v, self.window, seen_keys, causal=self.causal, first_query=first)
+        return self.out_proj(seen.transpose(1, 2).flatten(-2))
 
     def _fits_cpu_kernel(self, x: Tensor) -> bool:
         """Whether one compiled pass may do it all: tracks on CPUs, heads in whole tiles."""
@@ -54,40 +66,46 @@ class LocalAttention(nn.Module):
         q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).unbind(2)
         return q, k, v
 
-    def _attend(self, q: Tensor, k: Tensor, v: Tensor, valid: Tensor | None) -> Tensor:
-        if self.causal:  # padding is on the right, so that no base looks at it
-            return windowed_attention(q, k, v, self.window, None, causal=True)
-        return windowed_attention(q, k, v, self.window, valid)
-
 
 def windowed_attention(
-    q: Tensor, k: Tensor, v: Tensor, window: int, valid: Tensor | None, *, causal: bool = False
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    window: int,
+    valid: Tensor | None,
+    *,
+    causal: bool = False,
+    first_query: int = 0,
 ) -> Tensor:
-    """Softmax attention among positions at most `window` apart: [B, H, L, P] -> [B, H, L, P].
+    """Softmax attention of q [B, H, Q, P] to keys and values [B, H, L, P] at most `window` apart: [B, H, Q, P].
 
-    Memory grows with L x window, not L squared. `valid` [B, L] marks the keys that count. Causal: those after the query
-    do not, and padding on the right needs no `valid`.
+    Queries stand at keys first_query, first_query + 1, ... Memory grows with Q x window, not Q x L. `valid` [B, L]
+    marks the keys that count. Causal: those after the query do not, and padding on the right needs no `valid`.
     """
-    length = q.shape[2]
+    num_queries, length = q.shape[2], k.shape[2]
     if window < 0 or window >= length - 1:
-        if causal:
+        if causal and num_queries == length:
             return F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=_key_mask(valid))
+        if not causal:
+            return F.scaled_dot_product_attention(q, k, v, attn_mask=_key_mask(valid))
+        window = length
     ahead = 0 if causal else window
     if length <= FULL_MASK_UP_TO:
-        mask = _band(length, length, 0, window, ahead, q.device)
+        mask = _band(num_queries, length, first_query, window, ahead, q.device)
         if valid is not None:
-            mask = mask & valid[:, None, None, :] | _band(length, length, 0, 0, 0, q.device)
+            mask = mask & valid[:, None, None, :] | _band(num_queries, length, first_query, 0, 0, q.device)
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-    return _in_blocks(q, k, v, window, ahead, valid)
+    return _in_blocks(q, k, v, window, ahead, valid, first_query)
 
 
-def _in_blocks(q: Tensor, k: Tensor, v: Tensor, back: int, ahead: int, valid: Tensor | None) -> Tensor:
+def _in_blocks(
+    q: Tensor, k: Tensor, v: Tensor, back: int, ahead: int, valid: Tensor | None, first_query: int
+) -> Tensor:
     """Queries in blocks, each against the keys that some query of the block can see."""
-    length = q.shape[2]
+    length, last_query = k.shape[2], first_query + q.shape[2]
     outputs = []
-    for start in range(0, length, QUERY_BLOCK):
-        end = min(start + QUERY_BLOCK, length)
+    for start in range(first_query, last_query, QUERY_BLOCK):
+        end = min(start + QUERY_BLOCK, last_query)
         low, high = max(start - back, 0), min(end + ahead, length)
         mask = _band(end - start, high - low, start - low, back, ahead, q.device)
         if valid is not None:
@@ -95,7 +113,11 @@ def _in_blocks(q: Tensor, k: Tensor, v: Tensor, back: int, ahead: int, valid: Te
             # A query always sees itself, so that the rows of padding stay finite.
             mask = mask | _band(end - start, high - low, start - low, 0, 0, q.device)
         keys, values = k[:, :, low:high], v[:, :, low:high]
-        outputs.append(F.scaled_dot_product_attention(q[:, :, start:end], keys, values, attn_mask=mask))
+        outputs.append(
+            F.scaled_dot_product_attention(
+                q[:, :, start - first_query : end - first_query], keys, values, attn_mask=mask
+            )
+        )
     return torch.cat(outputs, dim=2)
 
 

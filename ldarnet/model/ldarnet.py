@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ldarnet import vocab
 from ldarnet.config import Layer, Layout, ModelConfig, parse_stack
-from ldarnet.model.attention import LocalAttention
+from ldarnet.model.attention import LocalAttention, Span
 from ldarnet.model.byte_pair_starts import byte_pair_starts
 from ldarnet.model.chunking import Chunks, Tokens, chunk_index, make_chunks, smooth, spread
 from ldarnet.model.mixers import BiMamba2, make_mlp, make_norm, uses_cpu_kernels
@@ -54,14 +54,15 @@ class ResidualLayer(nn.Module):
             self.mlp = make_mlp(width, config.d_intermediate[stage], config)
         self.has_mlp = layer.has_mlp
 
-    def forward(self, x: Tensor, tokens: Tokens, padding: Padding) -> Tensor:
-        """[B, L, D] -> [B, L, D]."""
+    def forward(self, x: Tensor, tokens: Tokens, padding: Padding, span: Span | None = None) -> Tensor:
+        """[B, L, D] -> [B, L, D], or those of a span alone: [B, last - first, D]."""
+        wanted = slice(None) if span is None else slice(*span)
         if isinstance(self.mixer, LocalAttention):
-            x = x + self.mixer(self.norm1(x), tokens.valid, tokens.centre_bp)
+            x = x[:, wanted] + self.mixer(self.norm1(x), tokens.valid, tokens.centre_bp, span)
         elif (whole := self._whole(x, leaky=padding == "published" and tokens.valid is not None)) is not None:
-            x = whole(x, tokens.valid, self.norm1, self.mixer)
+            x = whole(x, tokens.valid, self.norm1, self.mixer)[:, wanted]
         else:
-            x = x + self.mixer(self.norm1(x), tokens.valid, leaky_padding=padding == "published")
+            x = (x + self.mixer(self.norm1(x), tokens.valid, leaky_padding=padding == "published"))[:, wanted]
         return x + self.mlp(self.norm2(x)) if self.has_mlp else x
 
     def _whole(self, x: Tensor, *, leaky: bool) -> Callable[..., Tensor] | None:
@@ -94,11 +95,12 @@ class Stack(nn.Module):
         self.layers = nn.ModuleList(ResidualLayer(layer, stage, config) for layer in parse_stack(text))
         self.norm = make_norm(config.d_model[stage], config)
 
-    def forward(self, x: Tensor, tokens: Tokens, padding: Padding) -> Tensor:
-        """[B, L, D] -> [B, L, D] in float32."""
+    def forward(self, x: Tensor, tokens: Tokens, padding: Padding, span: Span | None = None) -> Tensor:
+        """[B, L, D] -> [B, L, D] in float32, or those of a span alone: what only they need is left out elsewhere."""
         x = x.float()
-        for layer in self.layers:
-            x = layer(x, tokens, padding)
+        last = len(self.layers) - 1
+        for number, layer in enumerate(self.layers):
+            x = layer(x, tokens, padding, span if number == last else None)
         return self.norm(x)
 
 
@@ -138,8 +140,13 @@ class Stage(nn.Module):
         decoded_input = smoothed * (1 + confidence - confidence.detach())[..., None] + skipped
         return self.decoder(decoded_input, tokens, padding)
 
-    def cuts(self, x: Tensor, tokens: Tokens, padding: Padding, max_stages: int) -> Iterator[Routing]:
-        """The routing of this and the inner stages, running only encoders and routers."""
+    def cuts(
+        self, x: Tensor, tokens: Tokens, padding: Padding, max_stages: int, span: Span | None = None
+    ) -> Iterator[Routing]:
+        """The routing of this and the inner stages, running only encoders and routers; see `LDARNet.boundaries`."""
+        if span is not None and max_stages == 1 and self.placing is None:
+            yield self._route_span(x, tokens, padding, span)
+            return
         encoded, routing = self._route(x, tokens, padding)
         yield routing
         if max_stages > 1 and isinstance(self.inner, Stage):
@@ -152,6 +159,13 @@ class Stage(nn.Module):
         if self.placing is not None:
             return encoded, self.router(encoded, tokens.valid, self.placing(tokens, encoded))
         return encoded, self.router(encoded, tokens.valid, tokens.around_masks() if self.forces_cuts else None)
+
+    def _route_span(self, x: Tensor, tokens: Tokens, padding: Padding, span: Span) -> Routing:
+        first, last = max(span[0] - 1, 0), span[1]  # a cut asks the tokens on both sides of it
+        encoded = self.encoder(x, tokens, padding, (first, last))
+        valid, forced = tokens.valid, tokens.around_masks() if self.forces_cuts else None
+        inside = [None if mask is None else mask[:, first:last] for mask in (valid, forced)]
+        return self.router(encoded, *inside).placed(first, x.shape[1], valid)
 
     def _think(self, x: Tensor, tokens: Tokens, padding: Padding, trace: "Trace") -> Tensor:
         if isinstance(self.inner, Stage):
@@ -217,13 +231,21 @@ class LDARNet(nn.Module):
         return Output(self.head(hidden), hidden, trace.encoded[0], tuple(trace.routing), tuple(trace.chunk_hidden))
 
     def boundaries(
-        self, input_ids: Tensor, valid: Tensor | None = None, *, max_stages: int | None = None
+        self,
+        input_ids: Tensor,
+        valid: Tensor | None = None,
+        *,
+        max_stages: int | None = None,
+        span: Span | None = None,
     ) -> Boundaries:
-        """The same routing as `forward`, running only what the routers need; at most `max_stages` of them."""
+        """The same routing as `forward`, running only what the routers need; at most `max_stages` of them.
+
+        `span` says that of one stage the cuts first..last-1 alone are wanted: others may then come as NaN, no cut.
+        """
         valid = _checked(input_ids, valid, self.config.vocab_size)
         x = self.embedding(input_ids.long())
         wanted = self.config.num_stages if max_stages is None else max_stages
-        return Boundaries(tuple(self.stage.cuts(x, self._tokens(input_ids, valid), self.padding, wanted)))
+        return Boundaries(tuple(self.stage.cuts(x, self._tokens(input_ids, valid), self.padding, wanted, span)))
 
     def _tokens(self, input_ids: Tensor, valid: Tensor | None) -> Tokens:
         tokens, config = Tokens(valid), self.config

@@ -1,6 +1,7 @@
 """The router: how likely is a cut between two neighbouring tokens?"""
 
-from typing import Literal, NamedTuple
+import math
+from typing import Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +35,22 @@ class Routing(NamedTuple):
     def confidence(self) -> Tensor:
         """Probability of the decision taken: prob where there is a cut, 1 - prob elsewhere."""
         return torch.where(self.cut, self.prob, 1 - self.prob)
+
+    def placed(self, first: int, length: int, valid: Tensor | None) -> Self:
+        """The routing of tokens first, first + 1, ... as that of all `length` of them: elsewhere NaN and no cut.
+
+        `valid` is that of all tokens. The given 1 of a first token that is not the sequence's own goes.
+        """
+        last = length - first - self.prob.shape[1]
+
+        def spread(values: Tensor, elsewhere: float) -> Tensor:
+            known = min(first, 1)
+            return F.pad(values[:, known:], (first + known, last), value=elsewhere)
+
+        unforced = None if self.unforced is None else spread(self.unforced, math.nan)
+        return self._replace(
+            prob=spread(self.prob, math.nan), cut=spread(self.cut, False), valid=valid, unforced=unforced
+        )
 
 
 class Router(nn.Module):

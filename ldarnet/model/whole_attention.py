@@ -20,21 +20,29 @@ _SAFE = np.float32(60)
 
 
 def attend(
-    qkv: Tensor, turns: tuple[Tensor, Tensor], valid: Tensor | None, window: int, *, causal: bool = False
+    q: Tensor,
+    kv: Tensor,
+    turns: tuple[Tensor, Tensor],
+    valid: Tensor | None,
+    window: int,
+    *,
+    causal: bool = False,
+    first_query: int = 0,
 ) -> Tensor:
-    """Attention of qkv [B, L, 3, H, P], as projected: [B, L, H, P], P a multiple of 16.
+    """Attention of q [B, Q, H, P] to kv [B, L, 2, H, P], as projected: [B, Q, H, P], P a multiple of 16.
 
-    `turns` are cosine and sine [L, half] or [B, L, half]; `valid` [B, L] with padding on the right; a window below 0
-    reaches everywhere. Nothing is said about the output at padding but that it is finite.
+    Queries stand at tokens first_query, first_query + 1, ... of the L. `turns` are cosine and sine [L, half] or
+    [B, L, half]; `valid` [B, L] with padding on the right; a window below 0 reaches everywhere. Nothing is said about
+    the output at padding but that it is finite.
     """
-    batch, length, _, num_heads, dim = qkv.shape
+    batch, length, _, num_heads, _ = kv.shape
     lengths = torch.full((batch,), length) if valid is None else valid.sum(1)
     reach = length if window < 0 else min(window, length)
     cos, sin = (t if t.dim() == 3 else t[None] for t in turns)
-    out = torch.empty(batch, length, num_heads, dim)
-    arrays = [t.detach().contiguous().numpy() for t in (qkv, cos.float(), sin.float(), lengths)]
-    num_items = batch * num_heads * -(-length // QUERIES_PER_ITEM)
-    run_in_pieces(_attend, num_items, *arrays, reach, 0 if causal else reach, out.numpy())
+    out = torch.empty(q.shape)
+    arrays = [t.detach().contiguous().numpy() for t in (q, kv, cos.float(), sin.float(), lengths)]
+    num_items = batch * num_heads * -(-q.shape[1] // QUERIES_PER_ITEM)
+    run_in_pieces(_attend, num_items, first_query, *arrays, reach, 0 if causal else reach, out.numpy())
     return out
 
 
@@ -42,7 +50,9 @@ def attend(
 def _attend(
     first: int,
     last: int,
-    qkv: np.ndarray,
+    first_query: int,
+    q: np.ndarray,
+    kv: np.ndarray,
     cos: np.ndarray,
     sin: np.ndarray,
     lengths: np.ndarray,
@@ -50,8 +60,8 @@ def _attend(
     ahead: int,
     out: np.ndarray,
 ) -> None:
-    _, length, _, num_heads, dim = qkv.shape
-    stretches = (length + QUERIES_PER_ITEM - 1) // QUERIES_PER_ITEM
+    _, length, _, num_heads, dim = kv.shape
+    stretches = (q.shape[1] + QUERIES_PER_ITEM - 1) // QUERIES_PER_ITEM
     most = padded(min(length, QUERIES_PER_ITEM + back + ahead))
     keys = np.zeros((most, dim), dtype=np.float32)
     turned_keys = np.empty((dim, most), dtype=np.float32)
@@ -63,17 +73,17 @@ def _attend(
     scale = np.float32(1) / np.sqrt(np.float32(dim))
     for item in range(first, last):
         b, h = item // stretches // num_heads, item // stretches % num_heads
-        start = item % stretches * QUERIES_PER_ITEM
-        end = min(start + QUERIES_PER_ITEM, length)
+        start = first_query + item % stretches * QUERIES_PER_ITEM
+        end = min(start + QUERIES_PER_ITEM, first_query + q.shape[1])
         # Keys of the stretch: from `low` on, `num_keys` of them, then zeros up to whole tiles.
         low, high = max(0, start - back), min(lengths[b], end + ahead)
         num_keys = max(0, high - low)
         wide = padded(num_keys)
         for j in range(wide):
             if j < num_keys:
-                _turn(qkv[b, low + j, 1, h], cos, sin, b, low + j, np.float32(1), keys[j])
+                _turn(kv[b, low + j, 0, h], cos, sin, b, low + j, np.float32(1), keys[j])
                 for p in range(dim):
-                    values[j, p] = qkv[b, low + j, 2, h, p]
+                    values[j, p] = kv[b, low + j, 1, h, p]
             else:
                 for p in range(dim):
                     keys[j, p] = 0
@@ -85,7 +95,7 @@ def _attend(
         for query in range(start, end, BLOCK):
             num = min(BLOCK, end - query)
             for i in range(num):
-                _turn(qkv[b, query + i, 0, h], cos, sin, b, query + i, scale, queries[i])
+                _turn(q[b, query + i - first_query, h], cos, sin, b, query + i, scale, queries[i])
             from_key = max(0, query - back - low) // BLOCK * BLOCK
             to_key = min(wide, padded(max(0, query + num + ahead - low)))
             width = to_key - from_key
@@ -103,7 +113,7 @@ def _attend(
             multiply(address(result), dim, BLOCK, dim, at_scores, most, 1, at_values, dim, width, _NEW)
             for i in range(num):
                 for p in range(dim):
-                    out[b, query + i, h, p] = result[i, p] * totals[i]
+                    out[b, query + i - first_query, h, p] = result[i, p] * totals[i]
 
 
 @kernel(inline=True)
