@@ -26,6 +26,7 @@ from ldarnet.devices import pick_device
 from ldarnet.genome import Genome, Regions, Shard, open_genome, parse_regions
 from ldarnet.journal import Journal, journal_path
 from ldarnet.model import LDARNet
+from ldarnet.model.cpu_precision import multiplies_bfloat16
 from ldarnet.processes import Others, Process, num_threads_of, this_process, wait_for_all
 from ldarnet.shards import Covered
 from ldarnet.sidecar import contig_record, versions, without_value, write_sidecar
@@ -71,6 +72,8 @@ def write_track(request: TrackRequest, *, say: Say) -> TrackSummary | None:
     with ExitStack() as stack:
         job = stack.enter_context(_job(request, process, say))
         say(_announcement(job))
+        if request.dtype == "bfloat16" and job.device.type == "cpu" and not multiplies_bfloat16():
+            say("this CPU has no instruction for bfloat16 products: float32 is faster here")
         others = stack.enter_context(Others())
         journal = stack.enter_context(_kept_journal(request, process, job.fingerprint(process.share), say))
         outputs = stack.enter_context(TrackOutputs(request, job.genome))

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from ldarnet import write_track
 from tests.command_line import letters, names, read_values, run, save_tiny, spawn, write_fasta
 from tests.genome_files import gzip_bytes, twobit_bytes, write_bgzf
 from tests.test_cli_track import spread
@@ -143,6 +144,13 @@ def test_bfloat16_is_near(tmp_path, model, expected):
     assert result.exit_code == 0, result.stderr
     difference = np.abs(read_values(tmp_path / "x.bw", "chr1") - expected["chr1"])[1:]
     assert 0 < difference.max() < 0.05
+
+
+def test_a_processor_that_gains_nothing_by_bfloat16_says_so(tmp_path, model, monkeypatch):
+    monkeypatch.setattr(write_track, "multiplies_bfloat16", lambda: False)
+    (tmp_path / "x.fa").write_text(TEXT)
+    result = run("--fasta", tmp_path / "x.fa", "--model", model, "--out", tmp_path / "x.bw", "--dtype", "bfloat16")
+    assert "no instruction for bfloat16 products: float32 is faster here" in result.stderr
 
 
 def test_gzipped_text_is_gzip(tmp_path, model):

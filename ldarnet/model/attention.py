@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ldarnet.model.cpu_precision import native_bfloat16
 from ldarnet.model.mixers import uses_cpu_kernels
 
 ROTARY_BASE = 10_000.0
@@ -57,7 +58,9 @@ class LocalAttention(nn.Module):
 
     def _fits_cpu_kernel(self, x: Tensor) -> bool:
         """Whether one compiled pass may do it all: tracks on CPUs, heads in whole tiles."""
-        if torch.is_grad_enabled() or not uses_cpu_kernels(x) or torch.is_autocast_enabled("cpu"):
+        if torch.is_grad_enabled() or not uses_cpu_kernels(x):
+            return False
+        if torch.is_autocast_enabled("cpu") and not native_bfloat16():
             return False
         return self.qkv.weight.dtype == torch.float32 and x.shape[-1] // self.num_heads % 16 == 0
 

@@ -23,29 +23,34 @@ _FLOAT = ir.FloatType()
 _INDEX = ir.IntType(64)
 
 
-def _make_tile(num_rows: int, num_vectors: int, lanes: int) -> Callable[..., Any]:
+def make_tile(num_rows: int, num_vectors: int, lanes: int, *, pairs: bool = False) -> Callable[..., Any]:
     """out = beta * out + a b for a tile of num_rows x (num_vectors * lanes), all of it held in registers.
 
     Called as tile(a, a_row, a_inner, b, b_row, out, out_row, num_inner, beta): addresses, and strides in floats; the
-    columns of b and out lie side by side.
+    columns of b and out lie side by side. With `pairs` the numbers of a and b are bfloat16, two in the place of a
+    float, and num_inner counts these twos.
     """
     vector = ir.VectorType(_FLOAT, lanes)
+    number_type = ir.IntType(32) if pairs else _FLOAT
+    number_vector = ir.VectorType(number_type, lanes)
+    name = "llvm.x86.avx512bf16.dpbf16ps.512" if pairs else f"llvm.fma.v{lanes}f32"
     first_lane = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
 
     def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:  # noqa: ANN401 - numba's own types
         a, a_row, a_inner, b, b_row, out, out_row, num_inner, beta = args
-        a, b, out = (builder.inttoptr(address, _FLOAT.as_pointer()) for address in (a, b, out))
-        kind = ir.FunctionType(vector, [vector] * 3)
-        multiply_add = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{lanes}f32")
+        a, b = (builder.inttoptr(address, number_type.as_pointer()) for address in (a, b))
+        out = builder.inttoptr(out, _FLOAT.as_pointer())
+        factors = [vector, number_vector, number_vector] if pairs else [number_vector, number_vector, vector]
+        multiply_add = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, factors), name)
 
-        def everywhere(number: Any) -> Any:  # noqa: ANN401
-            undefined = ir.Constant(vector, ir.Undefined)
+        def everywhere(number: Any, kind: Any) -> Any:  # noqa: ANN401
+            undefined = ir.Constant(kind, ir.Undefined)
             single = builder.insert_element(undefined, number, ir.Constant(ir.IntType(32), 0))
             return builder.shuffle_vector(single, undefined, first_lane)
 
-        def place(start: Any, row_offset: Any, v: int) -> Any:  # noqa: ANN401
+        def place(start: Any, row_offset: Any, v: int, kind: Any = vector) -> Any:  # noqa: ANN401
             offset = builder.add(row_offset, ir.Constant(_INDEX, v * lanes))
-            return builder.bitcast(builder.gep(start, [offset]), vector.as_pointer())
+            return builder.bitcast(builder.gep(start, [offset]), kind.as_pointer())
 
         def row_of(r: int, stride: Any) -> Any:  # noqa: ANN401
             return builder.mul(ir.Constant(_INDEX, r), stride)
@@ -55,19 +60,20 @@ def _make_tile(num_rows: int, num_vectors: int, lanes: int) -> Callable[..., Any
         for cell in cells:
             builder.store(ir.Constant(vector, [0.0] * lanes), sums[cell])
         with builder.if_then(builder.fcmp_ordered("!=", beta, ir.Constant(_FLOAT, 0.0))):
-            factor = everywhere(beta)
+            factor = everywhere(beta, vector)
             for r, v in cells:
                 before = builder.load(place(out, row_of(r, out_row), v), align=4)
                 builder.store(builder.fmul(factor, before), sums[r, v])
         with cgutils.for_range(builder, num_inner) as loop:
             b_here, a_here = builder.mul(loop.index, b_row), builder.mul(loop.index, a_inner)
-            columns = [builder.load(place(b, b_here, v), align=4) for v in range(num_vectors)]
+            columns = [builder.load(place(b, b_here, v, number_vector), align=4) for v in range(num_vectors)]
             for r in range(num_rows):
                 position = builder.gep(a, [builder.add(a_here, row_of(r, a_row))])
-                number = everywhere(builder.load(position, align=4))
+                number = everywhere(builder.load(position, align=4), number_vector)
                 for v in range(num_vectors):
-                    added = builder.call(multiply_add, [number, columns[v], builder.load(sums[r, v])])
-                    builder.store(added, sums[r, v])
+                    before, columns_here = builder.load(sums[r, v]), columns[v]
+                    terms = [before, number, columns_here] if pairs else [number, columns_here, before]
+                    builder.store(builder.call(multiply_add, terms), sums[r, v])
         for r, v in cells:
             builder.store(builder.load(sums[r, v]), place(out, row_of(r, out_row), v), align=4)
         return context.get_dummy_value()
@@ -93,9 +99,9 @@ def _make_tile(num_rows: int, num_vectors: int, lanes: int) -> Callable[..., Any
 
 # With 32 registers of 16 floats a tile may be 4 x 64; elsewhere it must be smaller or it does not fit.
 _WIDE = bool(binding.get_host_cpu_features().get("avx512f"))
-_tile_64 = _make_tile(4, 4, 16) if _WIDE else _make_tile(4, 2, 8)
-_tile_32 = _make_tile(8, 2, 16) if _WIDE else _make_tile(4, 2, 8)
-_tile_16 = _make_tile(8, 1, 16) if _WIDE else _make_tile(4, 2, 8)
+_tile_64 = make_tile(4, 4, 16) if _WIDE else make_tile(4, 2, 8)
+_tile_32 = make_tile(8, 2, 16) if _WIDE else make_tile(4, 2, 8)
+_tile_16 = make_tile(8, 1, 16) if _WIDE else make_tile(4, 2, 8)
 _ROWS = (4, 8, 8) if _WIDE else (4, 4, 4)
 _ROWS_64, _ROWS_32, _ROWS_16 = _ROWS
 

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ldarnet.model.bfloat16_tiles import multiply_pairs, pair_row, pair_rows
+from ldarnet.model.cpu_precision import native_bfloat16
 from ldarnet.model.jit import kernel, run_in_pieces
 from ldarnet.model.ssd.steps import address, padded
 from ldarnet.model.tiles import BLOCK, multiply, transpose
@@ -40,9 +42,11 @@ def attend(
     reach = length if window < 0 else min(window, length)
     cos, sin = (t if t.dim() == 3 else t[None] for t in turns)
     out = torch.empty(q.shape)
-    arrays = [t.detach().contiguous().numpy() for t in (q, kv, cos.float(), sin.float(), lengths)]
+    arrays = [t.detach().contiguous().numpy() for t in (q.float(), kv.float(), cos.float(), sin.float(), lengths)]
     num_items = batch * num_heads * -(-q.shape[1] // QUERIES_PER_ITEM)
-    run_in_pieces(_attend, num_items, first_query, *arrays, reach, 0 if causal else reach, out.numpy())
+    run_in_pieces(
+        _attend, num_items, first_query, native_bfloat16(), *arrays, reach, 0 if causal else reach, out.numpy()
+    )
     return out
 
 
@@ -51,6 +55,7 @@ def _attend(
     first: int,
     last: int,
     first_query: int,
+    pairs: bool | None,
     q: np.ndarray,
     kv: np.ndarray,
     cos: np.ndarray,
@@ -70,6 +75,12 @@ def _attend(
     scores = np.empty((BLOCK, most), dtype=np.float32)
     result = np.empty((BLOCK, dim), dtype=np.float32)
     totals = np.empty(BLOCK, dtype=np.float32)
+    if pairs is not None:
+        key_pairs = np.empty((most, dim // 2), dtype=np.int32)
+        turned_pairs = np.empty((dim // 2, most), dtype=np.int32)
+        value_pairs = np.empty((most // 2, dim), dtype=np.int32)
+        query_pairs = np.empty((BLOCK, dim // 2), dtype=np.int32)
+        weight_pairs = np.empty((BLOCK, most // 2), dtype=np.int32)
     scale = np.float32(1) / np.sqrt(np.float32(dim))
     for item in range(first, last):
         b, h = item // stretches // num_heads, item // stretches % num_heads
@@ -91,7 +102,14 @@ def _attend(
         longest_key = np.float32(0)
         for j in range(num_keys):
             longest_key = max(longest_key, _length(keys[j]))
-        transpose(address(turned_keys), most, address(keys), dim, wide, dim)
+        if pairs is None:
+            transpose(address(turned_keys), most, address(keys), dim, wide, dim)
+        else:
+            pair_row(address(keys), wide * dim, address(key_pairs))
+            for j in range(wide):  # pairs come in eights, which is too few for `transpose`
+                for p in range(dim // 2):
+                    turned_pairs[p, j] = key_pairs[j, p]
+            pair_rows(address(values), dim, wide, dim, address(value_pairs))
         for query in range(start, end, BLOCK):
             num = min(BLOCK, end - query)
             for i in range(num):
@@ -99,8 +117,14 @@ def _attend(
             from_key = max(0, query - back - low) // BLOCK * BLOCK
             to_key = min(wide, padded(max(0, query + num + ahead - low)))
             width = to_key - from_key
-            at_scores, at_keys = address(scores), address(turned_keys) + 4 * from_key
-            multiply(at_scores, most, BLOCK, width, address(queries), dim, 1, at_keys, most, dim, _NEW)
+            at_scores, at_result = address(scores), address(result)
+            if pairs is None:
+                at_keys = address(turned_keys) + 4 * from_key
+                multiply(at_scores, most, BLOCK, width, address(queries), dim, 1, at_keys, most, dim, _NEW)
+            else:
+                at_keys, half = address(turned_pairs) + 4 * from_key, dim // 2
+                pair_row(address(queries), BLOCK * dim, address(query_pairs))
+                multiply_pairs(at_scores, most, BLOCK, width, address(query_pairs), half, 1, at_keys, most, half, _NEW)
             for i in range(num):
                 t = query + i
                 seen_from = max(0, t - back - low - from_key)
@@ -109,8 +133,16 @@ def _attend(
                 row[:seen_from] = 0
                 totals[i] = _weigh(row[seen_from:seen_to], _length(queries[i]) * longest_key)
                 row[seen_to:width] = 0
-            at_values = address(values) + 4 * from_key * dim
-            multiply(address(result), dim, BLOCK, dim, at_scores, most, 1, at_values, dim, width, _NEW)
+            if pairs is None:
+                at_values = address(values) + 4 * from_key * dim
+                multiply(at_result, dim, BLOCK, dim, at_scores, most, 1, at_values, dim, width, _NEW)
+            else:
+                at_values, half = address(value_pairs) + 2 * from_key * dim, most // 2
+                for i in range(BLOCK):
+                    pair_row(at_scores + 4 * i * most, width, address(weight_pairs) + 4 * i * half)
+                multiply_pairs(
+                    at_result, dim, BLOCK, dim, address(weight_pairs), half, 1, at_values, dim, width // 2, _NEW
+                )
             for i in range(num):
                 for p in range(dim):
                     out[b, query + i - first_query, h, p] = result[i, p] * totals[i]

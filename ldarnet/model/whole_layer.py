@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ldarnet.model.cpu_precision import native_bfloat16
 from ldarnet.model.jit import run_in_pieces
 from ldarnet.model.mixers import NORM_EPS, BiMamba2, RMSNorm
 from ldarnet.model.ssd import ssd_scan
@@ -14,7 +15,9 @@ from ldarnet.model.whole_layer_kernels import ROWS, enter, leave
 
 def fits(x: Tensor, norm: torch.nn.Module, mixer: torch.nn.Module) -> bool:
     """Whether `whole_layer` serves this layer, given the compiled kernels are in force and no gradient is asked."""
-    if torch.is_autocast_enabled(x.device.type) or not (isinstance(mixer, BiMamba2) and isinstance(norm, RMSNorm)):
+    if torch.is_autocast_enabled("cpu") and not native_bfloat16():
+        return False
+    if not (isinstance(mixer, BiMamba2) and isinstance(norm, RMSNorm)):
         return False
     sizes = (x.shape[-1], mixer.d_inner, mixer.d_state)
     return mixer.in_proj.weight.dtype == torch.float32 and all(size % BLOCK == 0 for size in sizes)
@@ -33,9 +36,11 @@ def whole_layer(x: Tensor, valid: Tensor | None, norm: RMSNorm, mixer: BiMamba2)
     z = torch.empty(batch, length, inner)
     sizes = ((inner,), (num_state,), (num_state,), (num_heads,))
     u, B, C, steps = (torch.empty(batch, length, directions, *size) for size in sizes)
-    weights = (*projections, mixer.conv_weight.permute(0, 2, 1), mixer.conv_bias, mixer.dt_bias)
+    pairs = native_bfloat16()
+    as_read = paired if pairs else _as_it_is
+    weights = (*map(as_read, projections), mixer.conv_weight.permute(0, 2, 1), mixer.conv_bias, mixer.dt_bias)
     new_rows = ROWS - 2 * (mixer.num_taps - 1)
-    arrays = (*_arrays(x, lengths, norm.weight), np.float32(NORM_EPS), *_arrays(*weights, z, u, B, C, steps))
+    arrays = (*_arrays(x, lengths, norm.weight), np.float32(NORM_EPS), pairs, *_arrays(*weights, z, u, B, C, steps))
     run_in_pieces(enter, batch * -(-length // new_rows), *arrays)
 
     rates, skips = -mixer.A_log.float().exp(), mixer.D.float()
@@ -43,9 +48,20 @@ def whole_layer(x: Tensor, valid: Tensor | None, norm: RMSNorm, mixer: BiMamba2)
 
     out = torch.empty(batch * length, width)
     rows = _arrays(x.flatten(0, 1), y.flatten(3).flatten(0, 1), z.flatten(0, 1), mixer.norm_weight)
-    factors = (np.float32(mixer.scale), np.float32(NORM_EPS))
-    run_in_pieces(leave, -(-batch * length // ROWS), *rows, *factors, *_arrays(mixer.out_proj.weight.t(), out))
+    factors = (np.float32(mixer.scale), np.float32(NORM_EPS), pairs)
+    run_in_pieces(leave, -(-batch * length // ROWS), *rows, *factors, *_arrays(as_read(mixer.out_proj.weight.t()), out))
     return out.unflatten(0, (batch, length))
+
+
+def paired(weight: Tensor) -> Tensor:
+    """A matrix [K, C] as `bfloat16_tiles` wants it on the right: pairs along K, int32 [K / 2, C]."""
+    inner, columns = weight.shape
+    pairs = weight.detach().bfloat16().view(inner // 2, 2, columns).transpose(1, 2).contiguous()
+    return pairs.view(torch.int32).squeeze(-1)
+
+
+def _as_it_is(weight: Tensor) -> Tensor:
+    return weight
 
 
 def _arrays(*tensors: Tensor) -> list[np.ndarray]:

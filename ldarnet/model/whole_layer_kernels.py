@@ -7,6 +7,7 @@ by one.
 
 import numpy as np
 
+from ldarnet.model.bfloat16_tiles import multiply_pairs, pair_row
 from ldarnet.model.jit import kernel
 from ldarnet.model.ssd.steps import address
 from ldarnet.model.tiles import BLOCK, multiply
@@ -24,6 +25,7 @@ def enter(
     lengths: np.ndarray,
     norm_weight: np.ndarray,
     eps: np.float32,
+    pairs: bool | None,
     w_gate: np.ndarray,
     w_maps: np.ndarray,
     w_step: np.ndarray,
@@ -38,7 +40,8 @@ def enter(
 ) -> None:
     """From the residual stream x [B, L, D] to what the scan and the gate need; items are stretches of a sequence.
 
-    The projections w_gate [D, inner], w_maps [D, C] and w_step [D, padded H] are transposed; taps [dir, taps, C], bias
+    The projections w_gate [D, inner], w_maps [D, C] and w_step [D, padded H] are transposed, and where `pairs` is not
+    None pairs of bfloat16 numbers along D; taps [dir, taps, C], bias
     [dir, C], step_bias [dir, H]. Fills z [B, L, inner], out_x, out_b and out_c [B, L, dir, size], steps [B, L, dir, H].
     Bases from lengths[b] on are padding: their projections and steps are 0.
     """
@@ -55,6 +58,8 @@ def enter(
     gates = np.empty((ROWS, w_gate.shape[1]), dtype=np.float32)
     raw_steps = np.empty((ROWS, w_step.shape[1]), dtype=np.float32)
     row = np.empty(num_channels, dtype=np.float32)
+    if pairs is not None:
+        row_pairs = np.empty((ROWS, width // 2), dtype=np.int32)
     for item in range(first, last):
         b, start = item // items_per_sequence, item % items_per_sequence * per_item
         origin = start - reach
@@ -71,9 +76,15 @@ def enter(
             else:
                 for k in range(width):
                     rows[i, k] = 0
-        _project(rows, w_maps, maps)
-        _project(rows, w_gate, gates)
-        _project(rows, w_step, raw_steps)
+        if pairs is None:
+            _project(rows, w_maps, maps)
+            _project(rows, w_gate, gates)
+            _project(rows, w_step, raw_steps)
+        else:
+            pair_row(address(rows), ROWS * width, address(row_pairs))
+            _project_pairs(row_pairs, w_maps, maps)
+            _project_pairs(row_pairs, w_gate, gates)
+            _project_pairs(row_pairs, w_step, raw_steps)
         for t in range(start, end):
             i = t - origin
             for k in range(end_x):
@@ -103,18 +114,22 @@ def leave(
     norm_weight: np.ndarray,
     scale: np.float32,
     eps: np.float32,
+    pairs: bool | None,
     w_out: np.ndarray,
     out: np.ndarray,
 ) -> None:
     """out = x + (scale * sum over directions of rms_norm(y * silu(z)) * norm_weight) w_out; items are stretches.
 
-    x and out [R, D], y [R, dir, inner], z [R, inner], norm_weight [dir, inner], w_out [inner, D] (transposed).
+    x and out [R, D], y [R, dir, inner], z [R, inner], norm_weight [dir, inner], w_out [inner, D] (transposed; pairs
+    as in `enter`).
     """
     num_rows, width = x.shape
     inner = z.shape[1]
     combined = np.zeros((ROWS, inner), dtype=np.float32)
     result = np.zeros((ROWS, width), dtype=np.float32)
     gate = np.empty(inner, dtype=np.float32)
+    if pairs is not None:
+        combined_pairs = np.empty((ROWS, inner // 2), dtype=np.int32)
     for item in range(first, last):
         start = item * ROWS
         num = min(ROWS, num_rows - start)
@@ -133,7 +148,15 @@ def leave(
                     combined[i, k] += y[t, direction, k] * gate[k] * factor * norm_weight[direction, k]
             for k in range(width):
                 result[i, k] = x[t, k]
-        multiply(address(result), width, ROWS, width, address(combined), inner, 1, address(w_out), width, inner, _ADD)
+        at_result, at_weight = address(result), address(w_out)
+        if pairs is None:
+            multiply(at_result, width, ROWS, width, address(combined), inner, 1, at_weight, width, inner, _ADD)
+        else:
+            pair_row(address(combined), ROWS * inner, address(combined_pairs))
+            half = inner // 2
+            multiply_pairs(
+                at_result, width, ROWS, width, address(combined_pairs), half, 1, at_weight, width, half, _ADD
+            )
         for i in range(num):
             for k in range(width):
                 out[start + i, k] = result[i, k]
@@ -144,6 +167,14 @@ def _project(rows: np.ndarray, weight: np.ndarray, out: np.ndarray) -> None:
     width, num_columns = weight.shape
     multiply(
         address(out), num_columns, ROWS, num_columns, address(rows), width, 1, address(weight), num_columns, width, _NEW
+    )
+
+
+@kernel(inline=True)
+def _project_pairs(rows: np.ndarray, weight: np.ndarray, out: np.ndarray) -> None:
+    half, num_columns = weight.shape
+    multiply_pairs(
+        address(out), num_columns, ROWS, num_columns, address(rows), half, 1, address(weight), num_columns, half, _NEW
     )
 
 

@@ -102,7 +102,7 @@ def gradients(
                 _copy(state, states[block])
                 for i in range(STEPS):
                     sizes[i] = dt[b, start + step * i, d, h] if i < num else np.float32(0)
-                fading(sizes, rate, kept, since_start)
+                fading(sizes, rate, kept, since_start, weights)
                 for s in range(STEPS):
                     weights[s] = kept[STEPS - 1, s] * sizes[s]
                 scaled_rows(B_rows[block], weights, scaled_map)
@@ -117,7 +117,7 @@ def gradients(
                 before = states[block]
                 for i in range(STEPS):
                     sizes[i] = dt[b, start + step * i, d, h] if i < num else np.float32(0)
-                fading(sizes, rate, kept, since_start)
+                fading(sizes, rate, kept, since_start, weights)
                 for s in range(STEPS):
                     to_last[s] = kept[STEPS - 1, s]
                     weights[s] = to_last[s] * sizes[s]

@@ -34,6 +34,14 @@ def address(array: np.ndarray) -> np.intp:
 
 
 @kernel(inline=True)
+def _clear(rows: np.ndarray, first: int) -> None:
+    """Zeros from a row on."""
+    for i in range(first, rows.shape[0]):
+        for k in range(rows.shape[1]):
+            rows[i, k] = 0
+
+
+@kernel(inline=True)
 def take_map(maps: np.ndarray, b: int, d: int, start: int, step: int, num: int, rows: np.ndarray) -> None:
     """Bases start, start + step, ... of maps [B, L, dir, N] into `rows` [STEPS, padded N]: `num` of them, zeros after.
 
@@ -44,7 +52,7 @@ def take_map(maps: np.ndarray, b: int, d: int, start: int, step: int, num: int, 
         source, row = maps[b, start + step * i, d], rows[i]
         for k in range(source.shape[0]):
             row[k] = source[k]
-    rows[num:] = 0
+    _clear(rows, num)
 
 
 @kernel(inline=True)
@@ -60,7 +68,7 @@ def take_rows(x: np.ndarray, b: int, d: int, h: int, start: int, step: int, num:
         source, row = x[b, start + step * i, d, h], rows[i]
         for p in range(source.shape[0]):
             row[p] = source[p]
-    rows[num:] = 0
+    _clear(rows, num)
 
 
 @kernel(inline=True)
@@ -71,22 +79,19 @@ def likeness(Bt: np.ndarray, C_rows: np.ndarray, out: np.ndarray) -> None:
 
 
 @kernel(inline=True)
-def fading(sizes: np.ndarray, rate: np.float32, kept: np.ndarray, since_start: np.ndarray) -> None:
-    """kept[t, s] = exp(a[t] - a[s]) for s <= t, 0 elsewhere; since_start[t] = exp(a[t])."""
-    decay = np.empty(STEPS, dtype=np.float32)
+def fading(sizes: np.ndarray, rate: np.float32, kept: np.ndarray, since_start: np.ndarray, decay: np.ndarray) -> None:
+    """kept[t, s] = exp(a[t] - a[s]) for s <= t, 0 elsewhere; since_start[t] = exp(a[t]); `decay` [STEPS] is scratch."""
     for t in range(STEPS):
         decay[t] = exp(sizes[t] * rate)
     whole = np.float32(1)
-    row = np.zeros(STEPS, dtype=np.float32)
     for t in range(STEPS):
         whole *= decay[t]
         since_start[t] = whole
+        last = kept[max(t - 1, 0)]  # of the first row only the 1 stays
         for s in range(STEPS):
-            left = row[s] * decay[t]
-            row[s] = left if left > _TINY else np.float32(0)
-        row[t] = 1
-        for s in range(STEPS):
-            kept[t, s] = row[s]
+            left = last[s] * decay[t] if s < t else np.float32(0)
+            left = left if left > _TINY else np.float32(0)
+            kept[t, s] = np.float32(1) if s == t else left
 
 
 @kernel(inline=True)
@@ -104,6 +109,13 @@ def scaled_rows(rows: np.ndarray, factors: np.ndarray, out: np.ndarray) -> None:
         source, target, factor = rows[t], out[t], factors[t]
         for n in range(source.shape[0]):
             target[n] = source[n] * factor
+
+
+@kernel(inline=True)
+def add_scaled(row: np.ndarray, other: np.ndarray, factor: np.float32, out: np.ndarray) -> None:
+    """out = row + factor * other, of as many numbers as out has."""
+    for p in range(out.shape[0]):
+        out[p] = row[p] + factor * other[p]
 
 
 @kernel(inline=True)
