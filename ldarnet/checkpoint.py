@@ -15,6 +15,7 @@ from ldarnet.config import PRESETS, ModelConfig
 from ldarnet.devices import pick_device
 from ldarnet.model import LDARNet
 from ldarnet.model.ldarnet import Padding
+from ldarnet.model.unfilled import unfilled
 from ldarnet.own_format import read_own, save_model, tensors_sha256
 from ldarnet.provenance import CheckpointError, Provenance
 from ldarnet.published import read_published
@@ -116,7 +117,7 @@ def read_checkpoint(path: Path) -> tuple[ModelConfig, dict[str, Tensor], dict[st
 
 def _assemble(path: Path, config: ModelConfig, state: dict[str, Tensor], padding: Padding) -> LDARNet:
     try:
-        with torch.device("meta"):  # shapes only, so that a damaged configuration cannot exhaust memory
+        with unfilled():  # shapes only, so that a damaged configuration cannot exhaust memory
             model = LDARNet(config, padding=padding)
     except ValueError as error:
         raise CheckpointError(f"{path}: {error}") from None

@@ -44,6 +44,8 @@ class BiMamba1(nn.Module):
 
     def reset_parameters(self) -> None:
         """Defaults of Mamba-1: A = -1 .. -N, dt log-uniform in [1e-3, 1e-1], D = 1, the rest as torch's own layers."""
+        if self.dt_bias.is_meta:  # shapes only: nothing to fill
+            return
         with torch.no_grad():
             for parameter, fan_in in (
                 *((self.conv_weight, self.num_taps), (self.conv_bias, self.num_taps)),

@@ -122,6 +122,8 @@ class BiMamba2(nn.Module):
 
     def reset_parameters(self) -> None:
         """Defaults of Mamba-2: A in U(1, 16), dt log-uniform in [1e-3, 1e-1], D = 1, convolution as nn.Conv1d."""
+        if self.dt_bias.is_meta:  # shapes only: nothing to fill
+            return
         bound = 1 / math.sqrt(self.num_taps)
         with torch.no_grad():
             self.conv_weight.uniform_(-bound, bound)
