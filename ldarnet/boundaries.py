@@ -2,7 +2,7 @@
 
 import time
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ldarnet import stitch, vocab
-from ldarnet.devices import pick_device
+from ldarnet.devices import pick_device, to_device, to_host
 from ldarnet.genome import Batch, Contig, Genome, Interval, Window, open_genome, plan_batches, select_batches
 from ldarnet.model import LDARNet
 from ldarnet.model.attention import Span
@@ -73,6 +73,9 @@ def planned_batches(
 class BatchRunner:
     """Runs the encoder and the routers on batches of windows."""
 
+    runs_ahead: bool
+    """Whether `begin` returns before the values are there."""
+
     def __init__(self, model: LDARNet, genome: Genome, settings: TrackSettings) -> None:
         model.config.check_reads_dna()
         if settings.stage >= model.config.num_stages:
@@ -81,9 +84,14 @@ class BatchRunner:
             raise ValueError(f"--stage {settings.stage}: the model has {names}, counted from 0")
         self._model, self._genome, self._settings = model, genome, settings
         self._device = next(model.parameters()).device
+        self.runs_ahead = self._device.type == "cuda"
 
     def run(self, batch: Batch) -> list[Stretch]:
         """The values of the cores of a batch, in order. Windows whose core is all N are not computed."""
+        return self.begin(batch)()
+
+    def begin(self, batch: Batch) -> Callable[[], list[Stretch]]:
+        """Start on a batch; what is returned waits for the values. On a GPU the caller need not wait in between."""
         bases = [self._genome.ids(w.chrom, w.start, w.end) for w in batch.windows]
         known = [bool((_core(ids, w) != vocab.N).any()) for ids, w in zip(bases, batch.windows, strict=True)]
         wanted = [ids for ids, is_known in zip(bases, known, strict=True) if is_known]
@@ -92,55 +100,74 @@ class BatchRunner:
             for w, is_known in zip(batch.windows, known, strict=True)
             if is_known
         ]
-        computed = iter(self._values(wanted, cores) if wanted else [])
-        num_channels = 2 if self._settings.strand == "both-mean" else 1
-        stretches = []
-        for ids, window, is_known in zip(bases, batch.windows, known, strict=True):
-            if is_known:
-                values = stitch.without_unknown_bases(next(computed), ids)
-            else:
-                values = np.full((num_channels, len(ids)), np.nan, dtype=np.float32)
-            rounded = round_values(_core(values, window), self._settings.decimals)
-            stretches.append(Stretch(window.chrom, window.core_start, rounded))
+        computed = self._begin_values(wanted, cores) if wanted else list
+
+        def stretches() -> list[Stretch]:
+            values = iter(computed())
+            return [
+                self._stretch(window, ids, next(values) if is_known else None)
+                for ids, window, is_known in zip(bases, batch.windows, known, strict=True)
+            ]
+
         return stretches
 
-    def _values(self, windows: list[np.ndarray], cores: list[Span]) -> list[np.ndarray]:
-        """Per window float32 [channels, length], of which the core alone counts."""
-        strand = self._settings.strand
-        if strand == "+":
-            return [v[None] for v in self._one_strand(windows, cores)]
-        turned_cores = [stitch.span_on_reverse_complement(c, len(w)) for c, w in zip(cores, windows, strict=True)]
-        turned = self._one_strand([vocab.reverse_complement(w) for w in windows], turned_cores)
-        reverse = [stitch.from_reverse_complement(v) for v in turned]
-        if strand == "-":
-            return [v[None] for v in reverse]
-        forward = self._one_strand(windows, cores)
-        return [np.stack(stitch.mean_of_strands(f, r)) for f, r in zip(forward, reverse, strict=True)]
+    def _stretch(self, window: Window, ids: np.ndarray, values: np.ndarray | None) -> Stretch:
+        """The core of a window, without values at N, rounded."""
+        if values is None:
+            num_channels = 2 if self._settings.strand == "both-mean" else 1
+            values = np.full((num_channels, len(ids)), np.nan, dtype=np.float32)
+        else:
+            values = stitch.without_unknown_bases(values, ids)
+        return Stretch(window.chrom, window.core_start, round_values(_core(values, window), self._settings.decimals))
 
-    def _one_strand(self, windows: list[np.ndarray], cores: list[Span]) -> list[np.ndarray]:
+    def _begin_values(self, windows: list[np.ndarray], cores: list[Span]) -> Callable[[], list[np.ndarray]]:
+        """Later: per window float32 [channels, length], of which the core alone counts."""
+        strand = self._settings.strand
+        forward = turned = None
+        if strand != "+":
+            turned_cores = [stitch.span_on_reverse_complement(c, len(w)) for c, w in zip(cores, windows, strict=True)]
+            turned = self._begin_strand([vocab.reverse_complement(w) for w in windows], turned_cores)
+        if strand != "-":
+            forward = self._begin_strand(windows, cores)
+
+        def values() -> list[np.ndarray]:
+            reverse = [] if turned is None else [stitch.from_reverse_complement(v) for v in turned()]
+            if forward is None:
+                return [v[None] for v in reverse]
+            if turned is None:
+                return [v[None] for v in forward()]
+            return [np.stack(stitch.mean_of_strands(f, r)) for f, r in zip(forward(), reverse, strict=True)]
+
+        return values
+
+    def _begin_strand(self, windows: list[np.ndarray], cores: list[Span]) -> Callable[[], list[np.ndarray]]:
+        """Later: per window float32 [length]."""
         lengths = [len(w) for w in windows]
         ids = np.full((len(windows), max(lengths)), vocab.PAD, dtype=np.uint8)
         for row, window in zip(ids, windows, strict=True):
             row[: len(window)] = window
-        tokens = torch.from_numpy(ids).to(self._device)
+        tokens = to_device(torch.from_numpy(ids), self._device)
         valid = None
         if min(lengths) < max(lengths):
-            valid = (
-                torch.arange(max(lengths), device=self._device) < torch.tensor(lengths, device=self._device)[:, None]
-            )
+            valid = to_device(torch.arange(max(lengths)) < torch.tensor(lengths)[:, None], self._device)
         try:
             with torch.inference_mode(), self._precision():
                 num_stages = self._settings.stage + 1
                 routing = self._model.boundaries(tokens, valid, max_stages=num_stages, span=_union(cores)).routing
+                tables = to_host([t for r in routing for t in (r.raw_prob.float(), r.cut)])
         except torch.cuda.OutOfMemoryError:
             given = self._settings.batch_tokens
             raise ValueError(f"--batch-tokens {given}: too many for the memory of {self._device}, try half") from None
-        probs = [r.raw_prob.float().cpu().numpy() for r in routing]
-        cuts = [r.cut.cpu().numpy() for r in routing]
-        return [
-            stitch.values_at_cuts([p[i] for p in probs], [c[i] for c in cuts], length, self._settings.stage)
-            for i, length in enumerate(lengths)
-        ]
+
+        def values() -> list[np.ndarray]:
+            arrays = tables()
+            probs, cuts = arrays[::2], arrays[1::2]
+            return [
+                stitch.values_at_cuts([p[i] for p in probs], [c[i] for c in cuts], length, self._settings.stage)
+                for i, length in enumerate(lengths)
+            ]
+
+        return values
 
     def _precision(self) -> AbstractContextManager[object]:
         if self._settings.dtype == "float32":

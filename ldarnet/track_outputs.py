@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 
 from ldarnet import vocab
+from ldarnet.background import Background
 from ldarnet.boundaries import Stretch
 from ldarnet.genome import Genome
 from ldarnet.track_request import TrackRequest
@@ -36,19 +37,24 @@ class TrackOutputs:
                     opened.enter_context(open_writer(out, genome.contigs, format=format, strand=strand))
                 )
             self._files = opened.pop_all()
+        self._background = Background()
 
     def write(self, stretch: Stretch) -> None:
-        """Add the values of consecutive bases; stretches come in the order of the genome."""
+        """Add the values of consecutive bases; stretches come in the order of the genome.
+
+        Files are written in the background: an error of one is raised at a later call.
+        """
         values = stretch.values[0]
         self.num_values += int(np.count_nonzero(~np.isnan(values)))
         for writer, is_bed in zip(self._writers, self._holds_chunks, strict=False):
             joined = self._joined(stretch) if is_bed and self._request.stage > 0 else values
-            writer.write(stretch.chrom, stretch.start, joined)
+            self._background.call(writer.write, stretch.chrom, stretch.start, joined)
         if self._request.deviation_out:
-            self._writers[-1].write(stretch.chrom, stretch.start, stretch.values[1])
+            self._background.call(self._writers[-1].write, stretch.chrom, stretch.start, stretch.values[1])
 
     def commit(self) -> None:
         """Give every file its name. Raises TrackError where no base has a value, or a file cannot be finished."""
+        self._background.finish()
         if self.num_values == 0:
             raise TrackError(
                 f"no base has a value: --stage {self._request.stage} has one only where a chunk of the stage before "
@@ -63,6 +69,7 @@ class TrackOutputs:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._background.stop()
         self._files.close()
 
     def _joined(self, stretch: Stretch) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The values of a run, in the order of the genome: computed, taken from a journal, or from other processes."""
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -34,18 +35,26 @@ class TrackRun:
         """Every value asked for, once: from the journal as far as it goes, then from the model."""
         done = journal.replay() if journal and journal.is_resumed else iter(())
         num_left = journal.num_batches if journal else 0
-        for batch in self._batches:
-            if num_left:
-                yield from self._recorded(batch, next(done))
-                num_left -= 1
-                continue
-            stretches = self._runner.run(batch)
+        for _ in range(num_left):
+            yield from self._recorded(next(self._batches), next(done))
+        for batch, stretches in self._computed():
             values = np.concatenate([s.values for s in stretches], axis=1)
             self.num_computed_bases += values.shape[1]
             if journal:
                 journal.append(batch.index, values)
             for stretch in stretches:
                 yield from self._filter.parts(stretch)
+
+    def _computed(self) -> Iterator[tuple[Batch, list[Stretch]]]:
+        """The batches that are left, in order; where the device works by itself, it has the next one already."""
+        begun: deque[tuple[Batch, Callable[[], list[Stretch]]]] = deque()
+        for batch in self._batches:
+            begun.append((batch, self._runner.begin(batch)))
+            if len(begun) > self._runner.runs_ahead:
+                first, values = begun.popleft()
+                yield first, values()
+        for last, values in begun:
+            yield last, values()
 
     def followed(self, shard: Shard, records: Iterator[tuple[int, np.ndarray]]) -> Iterator[Stretch]:
         """The values of another shard, from the records of its journal as they come."""

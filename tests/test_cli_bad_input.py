@@ -273,7 +273,7 @@ def test_a_sidecar_that_does_not_fit(folder, fasta, model, monkeypatch):
         def close(self):
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ldarnet.sidecar.PartialFile", FullDisk)
+    monkeypatch.setattr("ldarnet.tracks.atomic.PartialFile", FullDisk)
     result = run("--out", folder / "x.bw", "--fasta", fasta, "--model", model)
     assert result.exit_code == 1
     assert re.search(r"could not write .*x\.bw\.json: No space left on device; x\.bw beside it is whole", result.stderr)

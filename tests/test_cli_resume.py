@@ -42,15 +42,15 @@ def folder(tmp_path):
 
 def after_batches(monkeypatch, num_batches, action):
     """`action` happens instead of the batch of this number."""
-    original = BatchRunner.run
+    original = BatchRunner.begin
     count = iter(range(10**6))
 
-    def run_batch(self, batch):
+    def begin_batch(self, batch):
         if next(count) == num_batches:
             action()
         return original(self, batch)
 
-    monkeypatch.setattr(BatchRunner, "run", run_batch)
+    monkeypatch.setattr(BatchRunner, "begin", begin_batch)
 
 
 def fail():
@@ -123,8 +123,8 @@ def test_kill_9_at_random_moments(folder, basics, whole):
     slowly = """
 import time
 from ldarnet.boundaries import BatchRunner
-original = BatchRunner.run
-BatchRunner.run = lambda self, batch: (time.sleep(0.03), original(self, batch))[1]
+original = BatchRunner.begin
+BatchRunner.begin = lambda self, batch: (time.sleep(0.03), original(self, batch))[1]
 """
     moments = sorted(random.Random(7).sample(range(500, 11_000), 2))
     for moment_bytes in moments:
@@ -212,3 +212,24 @@ def test_a_failed_run_leaves_the_older_track(folder, basics, monkeypatch):
     assert run(*basics, "--out", folder / "x.bw").exit_code == 1
     assert (read_values(folder / "x.bw", "a")[1:] == before[1:]).all()
     assert names(folder) == [".x.bw.resume", "x.bw", "x.bw.json"]
+
+
+def test_a_device_that_runs_ahead_gives_the_same(folder, basics, whole, monkeypatch):
+    """What a GPU does: the next batch is begun before the values of the last are taken."""
+    begun, ahead, original = [], [], BatchRunner.begin
+
+    def begin(self, batch):
+        self.runs_ahead = True
+        begun.append(batch.index)
+        values = original(self, batch)
+
+        def finish():
+            ahead.append(begun[-1] - batch.index)
+            return values()
+
+        return finish
+
+    monkeypatch.setattr(BatchRunner, "begin", begin)
+    assert run(*basics, "--out", folder / "x.bw").exit_code == 0
+    assert ahead == [1] * (NUM_BATCHES - 1) + [0]
+    assert (folder / "x.bw").read_bytes() == whole
