@@ -231,5 +231,6 @@ def test_a_device_that_runs_ahead_gives_the_same(folder, basics, whole, monkeypa
 
     monkeypatch.setattr(BatchRunner, "begin", begin)
     assert run(*basics, "--out", folder / "x.bw").exit_code == 0
-    assert ahead == [1] * (NUM_BATCHES - 1) + [0]
+    assert len(begun) > 10
+    assert ahead == [1] * (len(begun) - 1) + [0]
     assert (folder / "x.bw").read_bytes() == whole
