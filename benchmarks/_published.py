@@ -1,8 +1,11 @@
 """The published arrangement in plain torch, on the same weights: what the track is measured against.
 
 The whole network runs (encoder, backbone, decoder), every Mamba layer projects the sequence and its mirror image
-separately (in and out), and the scan is the chunked einsum formulation of Mamba-2, one direction at a time.
+separately (in and out), and the scan is the chunked einsum formulation of Mamba-2, one direction at a time. On a GPU
+the two directions are two `Mamba2` modules of mamba-ssm with the same weights, as the authors run them.
 """
+
+import importlib.util
 
 import torch
 from torch.nn import functional as F
@@ -65,6 +68,55 @@ def published_forward(layer: BiMamba2, x, valid, *, leaky_padding=False):
     return y if mask is None else y * mask[..., None]
 
 
+def library_module(layer: BiMamba2, direction):
+    """mamba-ssm's own module with the weights of one direction."""
+    from ldarnet.model.ssd import fused
+
+    if not fused.is_available():  # makes mamba_ssm importable where its Mamba-1 extension was not built
+        raise SystemExit("the published arrangement on a GPU needs the package mamba-ssm")
+    from mamba_ssm.modules.mamba2 import Mamba2
+
+    width = layer.in_proj.in_features
+    module = Mamba2(
+        width,
+        d_state=layer.d_state,
+        d_conv=layer.num_taps,
+        expand=layer.d_inner // width,
+        headdim=layer.head_dim,
+        use_mem_eff_path=importlib.util.find_spec("causal_conv1d") is not None,
+    )
+    weights = {
+        "in_proj.weight": layer.in_proj.weight,
+        "conv1d.weight": layer.conv_weight[direction][:, None],
+        "conv1d.bias": layer.conv_bias[direction],
+        "dt_bias": layer.dt_bias[direction],
+        "A_log": layer.A_log[direction],
+        "D": layer.D[direction],
+        "norm.weight": layer.norm_weight[direction],
+        "out_proj.weight": layer.out_proj.weight,
+    }
+    module.load_state_dict({name: weight.detach() for name, weight in weights.items()})
+    return module.to(layer.in_proj.weight.device)
+
+
+class LibraryPair(torch.nn.Module):
+    """A layer as the authors run it on a GPU: one module per direction, averaged."""
+
+    def __init__(self, layer: BiMamba2):
+        super().__init__()
+        self.scale = layer.scale
+        forward, reverse = (library_module(layer, direction) for direction in range(2))
+        reverse.in_proj, reverse.out_proj = forward.in_proj, forward.out_proj  # tied, as there
+        self.directions = torch.nn.ModuleList([forward, reverse])
+
+    def forward(self, x, valid, *, leaky_padding=False):
+        """[B, L, D] -> [B, L, D]; padding leaks into the second direction, as it does there."""
+        if valid is not None:
+            x = x * valid[..., None]
+        forward, reverse = self.directions
+        return self.scale * (forward(x) + reverse(x.flip(1)).flip(1))
+
+
 class PublishedArrangement(LDARNet):
     """The same weights, run the published way; `boundaries` is the full forward pass."""
 
@@ -72,9 +124,14 @@ class PublishedArrangement(LDARNet):
     def of(cls, model: LDARNet) -> "PublishedArrangement":
         """Take over a loaded model."""
         model.__class__ = cls
-        for module in model.modules():
-            if isinstance(module, BiMamba2):
-                module.forward = published_forward.__get__(module)
+        on_gpu = next(model.parameters()).is_cuda
+        for module in list(model.modules()):
+            mixer = getattr(module, "mixer", None)
+            if isinstance(mixer, BiMamba2):
+                if on_gpu:
+                    module.mixer = LibraryPair(mixer)
+                else:
+                    mixer.forward = published_forward.__get__(mixer)
         return model
 
     def boundaries(self, input_ids, valid=None, *, max_stages=None, span=None):

@@ -1,10 +1,13 @@
-"""Speed and memory of `ldarnet-boundaries` against the published arrangement in plain torch, on this machine's CPU.
+"""Speed and memory of `ldarnet-boundaries` against the published arrangement.
 
     python benchmarks/boundaries.py [--runs 3] [--models default ldarnet-2m ldarnet-110m]
+    python benchmarks/boundaries.py --device cuda --dtypes bfloat16
 
-Each side is a process of its own on the same FASTA, windows and halo; bases per second are those of the track
-(reported bases over seconds of computing, start-up excluded). Before anything is timed, both sides' tracks are
-compared. Runs alternate; medians are shown.
+On a CPU the published arrangement is plain torch, on a GPU it is built of mamba-ssm's modules. A ratio compares both
+sides in one dtype; the last column is the ratio to the published arrangement in float32. Each side is a process of its
+own on the same FASTA, windows and halo; bases per second are those of the track (reported bases over seconds of
+computing, start-up excluded). Before anything is timed, both sides' tracks are compared. Runs alternate; medians are
+shown.
 """
 
 import argparse
@@ -20,7 +23,10 @@ from pathlib import Path
 import numpy as np
 from memory import own_peak_mb
 
-BASES = {"ldarnet-110m": 16_384, "ldarnet-2m": 100_000, "default": 600_000}
+BASES = {"ldarnet-110m": 16_384, "ldarnet-2m": 60_000, "default": 300_000}
+GPU_BASES = {"ldarnet-110m": 8_000_000, "ldarnet-2m": 20_000_000, "default": 20_000_000}
+TOLERANCE = {"float32": 1e-4, "bfloat16": 0.1}
+"""Largest difference between the tracks of both sides: both round to bfloat16 at other places."""
 
 
 def write_fasta(path, num_bases):
@@ -28,7 +34,7 @@ def write_fasta(path, num_bases):
     path.write_text(">bench\n" + "".join("ACGT"[i] for i in ids) + "\n")
 
 
-def child(side, model, fasta, out):
+def child(side, model, device, dtype, fasta, out):
     """In the child: write the track, by the library as it is or by the published arrangement."""
     from ldarnet import write_track as module
     from ldarnet.config import PRESETS
@@ -45,6 +51,8 @@ def child(side, model, fasta, out):
             fasta=path,
             outputs=(Path(out),),
             model=model,
+            device=device,
+            dtype=dtype,
             random_weights=model in PRESETS,
             show_progress=False,
             decimals=0,
@@ -53,9 +61,9 @@ def child(side, model, fasta, out):
     print(own_peak_mb())
 
 
-def run(side, model, fasta, folder):
+def run(side, setting, fasta, folder):
     out = folder / f"{side}.npz"
-    command = [sys.executable, __file__, "--child", side, model, str(fasta), str(out)]
+    command = [sys.executable, __file__, "--child", side, *setting, str(fasta), str(out)]
     # As the command sets it; the published side runs with torch's default.
     environment = {**os.environ, **({"OMP_WAIT_POLICY": "PASSIVE"} if side == "ours" else {})}
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
@@ -64,17 +72,17 @@ def run(side, model, fasta, folder):
     return record["bases_per_second"], float(printed), out
 
 
-def check(model, folder):
+def check(setting, folder):
     """Both sides on a short sequence; the largest difference of their tracks."""
     fasta = folder / "check.fa"
     write_fasta(fasta, 3_000)
     tracks = []
     for side in ("ours", "baseline"):
-        with np.load(run(side, model, fasta, folder)[2]) as file:
+        with np.load(run(side, setting, fasta, folder)[2]) as file:
             tracks.append(file["bench"])
     worst = float(np.nanmax(np.abs(tracks[0] - tracks[1])))
-    if not worst < 1e-4:
-        raise SystemExit(f"{model}: the two sides differ by {worst:.1e}; nothing was timed")
+    if not worst < TOLERANCE[setting[2]]:
+        raise SystemExit(f"{' '.join(setting)}: the two sides differ by {worst:.1e}; nothing was timed")
     return worst
 
 
@@ -82,53 +90,48 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--models", nargs="+", default=["default", "ldarnet-2m", "ldarnet-110m"])
-    parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16"], choices=list(TOLERANCE))
+    parser.add_argument("--child", nargs=6, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
         child(*args.child)
         return
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.platform()}")
-    print(f"{'model':<14} {'ours':>10} {'published':>10} {'ratio':>7} {'memory':>8} {'published':>10} {'check':>8}")
+    heads = ("ours", "published", "ratio", "memory", "published", "check", "to float32")
+    print(f"{'model':<14}{'dtype':<10}" + "".join(f"{head:>11}" for head in heads))
     rows = []
     for model in args.models:
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            worst = check(model, folder)
-            fasta = folder / "bench.fa"
-            write_fasta(fasta, BASES[model])
-            speeds = {"ours": [], "baseline": []}
-            memory = {}
-            for _ in range(args.runs):
-                for side in speeds:
-                    speed, memory[side], _ = run(side, model, fasta, folder)
-                    speeds[side].append(speed)
-        ours, baseline = (statistics.median(speeds[side]) for side in ("ours", "baseline"))
-        print(
-            f"{model:<14} {ours:>10,.0f} {baseline:>10,.0f} {ours / baseline:>6.1f}x {memory['ours']:>6.0f}MB "
-            f"{memory['baseline']:>8.0f}MB {worst:>8.0e}"
-        )
-        common = {"device": "cpu", "dtype": "float32"}
-        rows.append(
-            {
-                "name": f"track {model}",
-                **common,
-                "ours": ours,
-                "baseline": baseline,
-                "ratio": ours / baseline,
-                "unit": "bases/s",
-            }
-        )
-        rows.append(
-            {
-                "name": f"peak memory {model}",
-                **common,
-                "ours": memory["ours"],
-                "baseline": memory["baseline"],
-                "ratio": memory["ours"] / memory["baseline"],
-                "unit": "MB",
-            }
-        )
+        exact = None  # the published arrangement in float32
+        for dtype in args.dtypes:
+            ours, baseline, memory, worst = measured((model, args.device, dtype), args.runs)
+            exact = baseline if dtype == "float32" else exact
+            numbers = f"{ours:>11,.0f}{baseline:>11,.0f}{ours / baseline:>10.1f}x"
+            numbers += f"{memory['ours']:>9.0f}MB{memory['baseline']:>9.0f}MB{worst:>11.0e}"
+            print(f"{model:<14}{dtype:<10}{numbers}" + (f"{ours / exact:>10.1f}x" if exact else ""), flush=True)
+            common = {"device": args.device, "dtype": dtype}
+            speed = {"ours": ours, "baseline": baseline, "ratio": ours / baseline, "unit": "bases/s"}
+            rows.append({"name": f"track {model}", **common, **speed})
+            peaks = {**memory, "ratio": memory["ours"] / memory["baseline"], "unit": "MB"}
+            rows.append({"name": f"peak memory {model}", **common, **peaks})
     print(json.dumps(rows))
+
+
+def measured(setting, num_runs):
+    """Bases per second of both sides, their peak memory in MB, and by how much their tracks differ."""
+    model, device, _ = setting
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        worst = check(setting, folder)
+        fasta = folder / "bench.fa"
+        write_fasta(fasta, (BASES if device == "cpu" else GPU_BASES)[model])
+        speeds = {"ours": [], "baseline": []}
+        memory = {}
+        for _ in range(num_runs):
+            for side in speeds:
+                speed, memory[side], _ = run(side, setting, fasta, folder)
+                speeds[side].append(speed)
+    return *(statistics.median(speeds[side]) for side in ("ours", "baseline")), memory, worst
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""Peak memory of the track command on one long contig: does it grow with the contig?
+"""Peak memory and speed of the track command on one long contig: do they change with its length?
 
-    python benchmarks/memory.py [--fasta worm.fa.gz] [--sizes 5 100]
+    python benchmarks/memory.py [--fasta worm.fa.gz] [--sizes 1 5 100]
+    python benchmarks/memory.py --model ldarnet-110m --device cuda --dtype bfloat16 --sizes 1 100
 
-A tiny random model runs, so that what is measured is reading, planning and writing. The contigs of --fasta are joined
-into one of each size (Mb); without it, random bases.
+A tiny random model runs where none is named, so that what is measured is reading, planning and writing; presets run
+with random weights. The contigs of --fasta are joined into one of each size (Mb); without it, random bases. Time per
+base is that of the run, start-up excluded; that of a human genome (3.1 Gb, one strand) is projected from the longest.
 """
 
 import argparse
@@ -19,7 +21,7 @@ import numpy as np
 from ldarnet import vocab
 from ldarnet.checkpoint import random_model, save_model
 from ldarnet.cli import boundaries_main
-from ldarnet.config import ModelConfig
+from ldarnet.config import PRESETS, ModelConfig
 from ldarnet.genome import open_genome
 
 TINY = ModelConfig(
@@ -34,6 +36,7 @@ TINY = ModelConfig(
     context_bp=4096,
 )
 LINE_BP = 60
+HUMAN_BP = 3.1e9
 
 
 def joined_bases(fasta, num_bases):
@@ -63,9 +66,9 @@ def own_peak_mb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
-def child(fasta, model, out):
+def child(fasta, out, *options):
     """In the child: run the command, then print its peak memory in MB."""
-    sys.argv = ["ldarnet-boundaries", "--fasta", fasta, "--out", out, "--model", model, "--halo", "16", "-q"]
+    sys.argv = ["ldarnet-boundaries", "--fasta", fasta, "--out", out, "-q", *options]
     try:
         boundaries_main()
     except SystemExit as end:
@@ -82,31 +85,54 @@ def peak_mb(*arguments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--fasta")
-    parser.add_argument("--sizes", nargs="+", type=int, default=[5, 100], help="Mb")
-    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--sizes", nargs="+", type=int, default=[1, 5, 100], help="Mb")
+    parser.add_argument("--model")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
+    parser.add_argument("--child", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
         child(*args.child)
         return
-    peaks = {}
+    peaks, speeds = {}, {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model = folder / "tiny.safetensors"
-        save_model(random_model(TINY), model)
         for size in args.sizes:
             fasta, out = folder / "joined.fa", folder / "joined.bw"
             write_one_contig(fasta, joined_bases(args.fasta, size * 1_000_000))
-            peaks[size] = peak_mb(fasta, model, out)
-            speed = json.loads(Path(f"{out}.json").read_text())["bases_per_second"]
-            print(
-                f"{size:4} Mb contig: peak {peaks[size]:.0f} MB, {speed:,} bases/s, {out.stat().st_size / 1e6:.0f} MB"
+            peaks[size] = peak_mb(
+                fasta, out, "--device", args.device, "--dtype", args.dtype, *model_options(args, folder)
             )
-    smallest, largest = min(peaks), max(peaks)
-    extra = peaks[largest] - peaks[smallest]
-    print(f"{largest} Mb takes {extra:+.0f} MB over {smallest} Mb")
-    row = {"name": f"peak memory, {largest} Mb contig against {smallest} Mb", "device": "cpu", "dtype": "float32"}
-    ratio = peaks[largest] / peaks[smallest]
-    print(json.dumps([{**row, "ours": peaks[largest], "baseline": peaks[smallest], "ratio": ratio, "unit": "MB"}]))
+            speeds[size] = json.loads(Path(f"{out}.json").read_text())["bases_per_second"]
+            written = out.stat().st_size / 1e6
+            print(f"{size:4} Mb contig: peak {peaks[size]:.0f} MB, {speeds[size]:,} bases/s, {written:.0f} MB")
+    small, large = min(peaks), max(peaks)
+    slower = speeds[small] / speeds[large]
+    minutes = HUMAN_BP / speeds[large] / 60
+    print(
+        f"{large} Mb takes {peaks[large] - peaks[small]:+.0f} MB over {small} Mb, {slower:.2f} times the time per base"
+    )
+    print(f"human genome, one strand, at the speed of {large} Mb: {minutes:.1f} minutes")
+    common = {"device": args.device, "dtype": args.dtype, "model": args.model or "tiny"}
+    sizes = f"{large} Mb contig against {small} Mb"
+    row = {"ours": peaks[large], "baseline": peaks[small], "ratio": peaks[large] / peaks[small], "unit": "MB"}
+    rows = [{"name": f"peak memory, {sizes}", **common, **row}]
+    row = {"ours": 1 / speeds[large], "baseline": 1 / speeds[small], "ratio": slower, "unit": "s per base"}
+    rows.append({"name": f"time per base, {sizes}", **common, **row})
+    rows.append({"name": f"human genome projected from {large} Mb", **common, "ours": minutes, "unit": "minutes"})
+    print(json.dumps(rows))
+
+
+def model_options(args, folder):
+    """The options that name the model: a tiny one with a small halo, a preset with random weights, or any other."""
+    if args.model in PRESETS:
+        return "--model", args.model, "--random-weights"
+    if args.model:
+        return "--model", args.model
+    path = folder / "tiny.safetensors"
+    if not path.exists():
+        save_model(random_model(TINY), path)
+    return "--model", path, "--halo", "16"
 
 
 if __name__ == "__main__":
