@@ -36,11 +36,8 @@ class LocalAttention(nn.Module):
         tokens alone, which still attend to all.
         """
         first, last = (0, x.shape[1]) if span is None else span
-        if position is None:
-            turns = rotary_turns(x.shape[1], self.rotary_dim, x.device)
-        else:
-            turns = turns_at(position, self.rotary_dim)
-        if self._fits_cpu_kernel(x):
+        turns = self.turns(x, position)
+        if self.fits_cpu_kernel(x):
             from ldarnet.model.whole_attention import attend  # numba, which GPU runs do not pay for
 
             to_q, to_kv = self.qkv.weight.split([x.shape[-1], 2 * x.shape[-1]])
@@ -56,7 +53,13 @@ class LocalAttention(nn.Module):
         seen = windowed_attention(q, k, v, self.window, seen_keys, causal=self.causal, first_query=first)
         return self.out_proj(seen.transpose(1, 2).flatten(-2))
 
-    def _fits_cpu_kernel(self, x: Tensor) -> bool:
+    def turns(self, x: Tensor, position: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Cosines and sines of the tokens of x [B, L, D], by index or by `position` [B, L]."""
+        if position is None:
+            return rotary_turns(x.shape[1], self.rotary_dim, x.device)
+        return turns_at(position, self.rotary_dim)
+
+    def fits_cpu_kernel(self, x: Tensor) -> bool:
         """Whether one compiled pass may do it all: tracks on CPUs, heads in whole tiles."""
         if torch.is_grad_enabled() or not uses_cpu_kernels(x):
             return False

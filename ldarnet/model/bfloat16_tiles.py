@@ -8,10 +8,12 @@ Twice the multiply-adds of float32 per instruction; rounding to bfloat16 keeps 8
 from typing import Any
 
 import numpy as np
+import torch
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from torch import Tensor
 
 from ldarnet.model.jit import kernel
 from ldarnet.model.tiles import BLOCK, make_tile
@@ -90,6 +92,13 @@ def pair_rows(rows: int, row: int, num_rows: int, num_columns: int, out: int) ->
         for c in range(0, num_columns, BLOCK):
             here = rows + 4 * (k * row + c)
             _round_2_by_16(here, here + 4 * row, out + 4 * (k // 2 * num_columns + c))
+
+
+def paired(weight: Tensor) -> Tensor:
+    """A matrix [K, C] as `multiply_pairs` wants it on the right: pairs along K, int32 [K / 2, C]."""
+    inner, columns = weight.shape
+    pairs = weight.detach().bfloat16().view(inner // 2, 2, columns).transpose(1, 2).contiguous()
+    return pairs.view(torch.int32).squeeze(-1)
 
 
 @kernel()

@@ -12,9 +12,9 @@ from ldarnet.config import Layer, Layout, ModelConfig, parse_stack
 from ldarnet.model.attention import LocalAttention, Span
 from ldarnet.model.byte_pair_starts import byte_pair_starts
 from ldarnet.model.chunking import Chunks, Tokens, chunk_index, make_chunks, smooth, spread
-from ldarnet.model.mixers import BiMamba2, make_mlp, make_norm, uses_cpu_kernels
+from ldarnet.model.mixers import BiMamba2, RMSNorm, make_mlp, make_norm, uses_cpu_kernels
 from ldarnet.model.placing import make_placing, token_digest
-from ldarnet.model.router import Routing, make_router
+from ldarnet.model.router import Routing, make_router, router_fits
 from ldarnet.provenance import Provenance
 
 Padding = Literal["exact", "published"]
@@ -58,7 +58,12 @@ class ResidualLayer(nn.Module):
         """[B, L, D] -> [B, L, D], or those of a span alone: [B, last - first, D]."""
         wanted = slice(None) if span is None else slice(*span)
         if isinstance(self.mixer, LocalAttention):
-            x = x[:, wanted] + self.mixer(self.norm1(x), tokens.valid, tokens.centre_bp, span)
+            if isinstance(self.norm1, RMSNorm) and self.mixer.fits_cpu_kernel(x):
+                from ldarnet.model.whole_attention import whole_attention_layer
+
+                x = whole_attention_layer(x, tokens.valid, self.norm1, self.mixer, tokens.centre_bp, span)
+            else:
+                x = x[:, wanted] + self.mixer(self.norm1(x), tokens.valid, tokens.centre_bp, span)
         elif (whole := self._whole(x, leaky=padding == "published" and tokens.valid is not None)) is not None:
             x = whole(x, tokens.valid, self.norm1, self.mixer)[:, wanted]
         else:
@@ -95,13 +100,17 @@ class Stack(nn.Module):
         self.layers = nn.ModuleList(ResidualLayer(layer, stage, config) for layer in parse_stack(text))
         self.norm = make_norm(config.d_model[stage], config)
 
-    def forward(self, x: Tensor, tokens: Tokens, padding: Padding, span: Span | None = None) -> Tensor:
-        """[B, L, D] -> [B, L, D] in float32, or those of a span alone: what only they need is left out elsewhere."""
+    def forward(self, x: Tensor, tokens: Tokens, padding: Padding) -> Tensor:
+        """[B, L, D] -> [B, L, D] in float32."""
+        return self.norm(self.before_norm(x, tokens, padding))
+
+    def before_norm(self, x: Tensor, tokens: Tokens, padding: Padding, span: Span | None = None) -> Tensor:
+        """The residual stream after the last layer, or a span of it: what only others need is left out."""
         x = x.float()
         last = len(self.layers) - 1
         for number, layer in enumerate(self.layers):
             x = layer(x, tokens, padding, span if number == last else None)
-        return self.norm(x)
+        return x
 
 
 class Stage(nn.Module):
@@ -162,10 +171,21 @@ class Stage(nn.Module):
 
     def _route_span(self, x: Tensor, tokens: Tokens, padding: Padding, span: Span) -> Routing:
         first, last = max(span[0] - 1, 0), span[1]  # a cut asks the tokens on both sides of it
-        encoded = self.encoder(x, tokens, padding, (first, last))
+        stream = self.encoder.before_norm(x, tokens, padding, (first, last))
+        prob = self._probabilities(stream)
         valid, forced = tokens.valid, tokens.around_masks() if self.forces_cuts else None
         inside = [None if mask is None else mask[:, first:last] for mask in (valid, forced)]
-        return self.router(encoded, *inside).placed(first, x.shape[1], valid)
+        return self.router.decide(prob, *inside).placed(first, x.shape[1], valid)
+
+    def _probabilities(self, stream: Tensor) -> Tensor:
+        """What the router says of the encoder's stream [B, L, D], before its last norm: [B, L]."""
+        norm, router = self.encoder.norm, self.router
+        if isinstance(norm, RMSNorm) and router_fits(stream, router):
+            from ldarnet.model.row_kernels import cut_probabilities  # numba, which GPU runs do not pay for
+
+            query, key = router.query.weight, router.key.weight
+            return cut_probabilities(stream, norm.weight, query, key, router.comparison)
+        return router.probabilities(norm(stream))
 
     def _think(self, x: Tensor, tokens: Tokens, padding: Padding, trace: "Trace") -> Tensor:
         if isinstance(self.inner, Stage):

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ldarnet.config import ModelConfig
+from ldarnet.model.mixers import uses_cpu_kernels
 
 Comparison = Literal["symmetric", "previous", "current"]
 
@@ -70,6 +71,10 @@ class Router(nn.Module):
 
     def forward(self, x: Tensor, valid: Tensor | None, forced: Tensor | None = None) -> Routing:
         """Routing of tokens [B, L, D]; where `forced` [B, L] is True there is a cut, with probability 1."""
+        return self.decide(self.probabilities(x), valid, forced)
+
+    def probabilities(self, x: Tensor) -> Tensor:
+        """Of a cut before each token of [B, L, D]: [B, L], float32; the first is 1."""
         with torch.autocast(x.device.type, enabled=False):
             x = x.float()
             q = F.normalize(F.linear(x, self.query.weight.float()), dim=-1)
@@ -80,12 +85,21 @@ class Router(nn.Module):
                 likeness = (q[:, 1:] * k[:, :-1]).sum(-1)
             else:
                 likeness = ((q[:, :-1] * k[:, 1:]).sum(-1) + (q[:, 1:] * k[:, :-1]).sum(-1)) / 2
-            prob = F.pad(((1 - likeness) / 2).clamp(0, 1), (1, 0), value=1.0)
+            return F.pad(((1 - likeness) / 2).clamp(0, 1), (1, 0), value=1.0)
+
+    def decide(self, prob: Tensor, valid: Tensor | None, forced: Tensor | None = None) -> Routing:
+        """The routing that follows from probabilities [B, L]."""
         unforced = None if forced is None else prob
         if forced is not None:
             prob = torch.where(forced, 1.0, prob)
         cut = prob > 0.5
         return Routing(prob, cut if valid is None else cut & valid, valid, unforced)
+
+
+def router_fits(x: Tensor, router: Router) -> bool:
+    """Whether the compiled kernel serves this router: tracks on CPUs, widths in whole tiles."""
+    is_exact = router.query.weight.dtype == torch.float32
+    return not torch.is_grad_enabled() and uses_cpu_kernels(x) and is_exact and x.shape[-1] % 16 == 0
 
 
 class PlacedRouter(Router):

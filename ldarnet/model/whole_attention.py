@@ -8,9 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ldarnet.model.attention import LocalAttention, Span
 from ldarnet.model.bfloat16_tiles import multiply_pairs, pair_row, pair_rows
 from ldarnet.model.cpu_precision import native_bfloat16
 from ldarnet.model.jit import kernel, run_in_pieces
+from ldarnet.model.mixers import RMSNorm
+from ldarnet.model.row_kernels import add_projected, norm_and_project
 from ldarnet.model.ssd.steps import address, padded
 from ldarnet.model.tiles import BLOCK, multiply, transpose
 from ldarnet.model.vector_math import exp
@@ -19,6 +22,25 @@ QUERIES_PER_ITEM = 512
 _NEW = np.float32(0)
 _SAFE = np.float32(60)
 """Scores within this need no largest among them: thousands of exp(60) still add up, and exp(-60) still counts."""
+
+
+def whole_attention_layer(
+    x: Tensor,
+    valid: Tensor | None,
+    norm: RMSNorm,
+    mixer: LocalAttention,
+    position: Tensor | None = None,
+    span: Span | None = None,
+) -> Tensor:
+    """x + mixer(norm(x), valid, position) for the residual stream [B, L, D], or a span of it: [B, last - first, D]."""
+    first, last = (0, x.shape[1]) if span is None else span
+    stream = x[:, first:last]
+    to_q, to_kv = mixer.qkv.weight.split([x.shape[-1], 2 * x.shape[-1]])
+    q = norm_and_project(stream, norm.weight, to_q).unflatten(-1, (mixer.num_heads, -1))
+    kv = norm_and_project(x, norm.weight, to_kv).unflatten(-1, (2, mixer.num_heads, -1))
+    turns = mixer.turns(x, position)
+    seen = attend(q, kv, turns, valid, mixer.window, causal=mixer.causal, first_query=first)
+    return add_projected(stream, seen.flatten(-2), mixer.out_proj.weight)
 
 
 def attend(

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ldarnet.model.bfloat16_tiles import paired
 from ldarnet.model.cpu_precision import native_bfloat16
 from ldarnet.model.jit import run_in_pieces
 from ldarnet.model.mixers import NORM_EPS, BiMamba2, RMSNorm
@@ -51,13 +52,6 @@ def whole_layer(x: Tensor, valid: Tensor | None, norm: RMSNorm, mixer: BiMamba2)
     factors = (np.float32(mixer.scale), np.float32(NORM_EPS), pairs)
     run_in_pieces(leave, -(-batch * length // ROWS), *rows, *factors, *_arrays(as_read(mixer.out_proj.weight.t()), out))
     return out.unflatten(0, (batch, length))
-
-
-def paired(weight: Tensor) -> Tensor:
-    """A matrix [K, C] as `bfloat16_tiles` wants it on the right: pairs along K, int32 [K / 2, C]."""
-    inner, columns = weight.shape
-    pairs = weight.detach().bfloat16().view(inner // 2, 2, columns).transpose(1, 2).contiguous()
-    return pairs.view(torch.int32).squeeze(-1)
 
 
 def _as_it_is(weight: Tensor) -> Tensor:
