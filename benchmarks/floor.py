@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from halo import OneContig
 
-from ldarnet.boundaries import BatchRunner, TrackSettings, default_settings
+from ldarnet.boundaries import DEFAULT_BATCH_TOKENS, BatchRunner, TrackSettings, default_settings
 from ldarnet.checkpoint import load_model
 from ldarnet.compute import num_pairs, work_of
 from ldarnet.config import PRESETS, parse_stack
@@ -102,7 +102,7 @@ def track_rate(model, num_bases, dtype, num_runs):
     window, halo = default_settings(model)
     genome = OneContig(np.random.default_rng(0).integers(0, 4, num_bases).astype(np.uint8))
     settings = TrackSettings(window_bp=window, halo_bp=halo, dtype=dtype)
-    batches = list(plan_batches(genome.contigs, window, halo, 4096))
+    batches = list(plan_batches(genome.contigs, window, halo, DEFAULT_BATCH_TOKENS))
     runner = BatchRunner(model, genome, settings)
     runner.run(batches[0])
     rates = []

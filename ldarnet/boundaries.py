@@ -21,7 +21,7 @@ from ldarnet.tracks import open_writer, round_values
 Strand = Literal["+", "-", "both-mean"]
 STRANDS: tuple[Strand, ...] = ("+", "-", "both-mean")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-DEFAULT_BATCH_TOKENS = 4096
+DEFAULT_BATCH_TOKENS = 8192
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ import torch
 from tqdm import tqdm
 
 from ldarnet import __version__
-from ldarnet.boundaries import Stretch, TrackSettings, default_settings
+from ldarnet.boundaries import DEFAULT_BATCH_TOKENS, Stretch, TrackSettings, default_settings
 from ldarnet.census import Census, take_census
 from ldarnet.checkpoint import load_model
 from ldarnet.data.names import find_genome
@@ -274,7 +274,7 @@ def _settings(request: TrackRequest, model: LDARNet, device: torch.device) -> Tr
 
 def default_batch_tokens(device: torch.device) -> int:
     """Bases that go through the model at once: what a CPU's cache likes, or what keeps a GPU busy."""
-    return 4096 if device.type == "cpu" else 262_144
+    return DEFAULT_BATCH_TOKENS if device.type == "cpu" else 262_144
 
 
 def _announcement(job: _Job) -> str:

@@ -136,7 +136,7 @@ def test_too_little_memory_on_a_gpu_names_the_flag(fasta, model, monkeypatch):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(type(model), "boundaries", full)
-    with pytest.raises(ValueError, match="--batch-tokens 4096: too many for the memory of cpu, try half"):
+    with pytest.raises(ValueError, match="--batch-tokens 8192: too many for the memory of cpu, try half"):
         boundary_track(fasta, model=model)
 
 

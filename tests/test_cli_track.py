@@ -314,7 +314,7 @@ def test_the_sidecar_tells_how_it_was_made(folder, fasta, model, whole):
         "strand": "+",
         "stage": 0,
         "dtype": "float32",
-        "batch_tokens": 4096,
+        "batch_tokens": 8192,
         "decimals": 0,
         "device": "cuda" if torch.cuda.is_available() else "cpu",
         "padding": "exact",
