@@ -27,7 +27,7 @@ INDEX := $(TORCH_INDEX)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-gpu lint docs wheel bench results clean
+.PHONY: help demo test test-slow test-bits test-gpu lint docs wheel bench results clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -41,6 +41,9 @@ test: $(VENV)/.dev ## the tests that take seconds each
 
 test-slow: $(VENV)/.dev ## the tests that take minutes
 	$(BIN)/pytest -m slow
+
+test-bits: $(VENV)/.dev ## kernels compiled anew give the bits of those kept on disk
+	$(BIN)/pytest -m slow -k fresh_and_cached
 
 test-gpu: $(VENV)/.dev ## the tests that need a CUDA device (GPU=1)
 	$(BIN)/pytest -m gpu

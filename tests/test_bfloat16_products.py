@@ -132,7 +132,7 @@ print(hashlib.sha256(prob.numpy().tobytes()).hexdigest())
 """
 
 
-@pytest.mark.slow  # compiles every kernel anew
+@pytest.mark.slow  # compiles every kernel anew; make test-bits
 def test_fresh_and_cached_kernels_give_the_same_bits(tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     command = [sys.executable, "-c", _FRESH]

@@ -180,6 +180,7 @@ def test_kernels_compile_where_no_cache_folder_can_be_written(monkeypatch):
     assert asked[1]["nogil"]
 
 
+@pytest.mark.slow  # compiles every kernel anew; make test-bits
 def test_fresh_and_cached_kernels_give_the_same_bits(tmp_path):
     """A first run on a machine compiles its kernels, the next reads them from disk."""
     code = """

@@ -74,6 +74,7 @@ def test_torchrun_trains_as_one_process_does(folder, alone):
     assert_close_runs(folder / "torchrun" / "run", alone)
 
 
+@pytest.mark.slow
 def test_sharded_weights_train_as_whole_ones_do_and_go_on(folder, alone):
     options = {**STEPS, "parallel": "fsdp", "save_every": 20}
     stopped = start_ranks([arguments(folder, out="fsdp/run", **options)] * 2, folder)
