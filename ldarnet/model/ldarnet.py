@@ -175,7 +175,7 @@ class Stage(nn.Module):
         prob = self._probabilities(stream)
         valid, forced = tokens.valid, tokens.around_masks() if self.forces_cuts else None
         inside = [None if mask is None else mask[:, first:last] for mask in (valid, forced)]
-        return self.router.decide(prob, *inside).placed(first, x.shape[1], valid)
+        return self.router.decide(prob, *inside).among(first, x.shape[1], valid)
 
     def _probabilities(self, stream: Tensor) -> Tensor:
         """What the router says of the encoder's stream [B, L, D], before its last norm: [B, L]."""

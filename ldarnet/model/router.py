@@ -37,7 +37,7 @@ class Routing(NamedTuple):
         """Probability of the decision taken: prob where there is a cut, 1 - prob elsewhere."""
         return torch.where(self.cut, self.prob, 1 - self.prob)
 
-    def placed(self, first: int, length: int, valid: Tensor | None) -> Self:
+    def among(self, first: int, length: int, valid: Tensor | None) -> Self:
         """The routing of tokens first, first + 1, ... as that of all `length` of them: elsewhere NaN and no cut.
 
         `valid` is that of all tokens. The given 1 of a first token that is not the sequence's own goes.
