@@ -48,16 +48,17 @@ def score_variants(
     model.config.check_reads_dna()
     if method == "auto":
         method = "next-base" if model.config.is_causal else "hidden-base"
-    score = {"next-base": _next_base_scores, "hidden-base": _hidden_base_scores}[method]
+    scores_of = {"next-base": _next_base_scores, "hidden-base": _hidden_base_scores}[method]
     window_bp = model.config.context_bp if window_bp is None else window_bp
     frames, found = Frames(orfs), list[VariantScore]()
     for first in range(0, len(variants), NUM_AT_ONCE):
         some = variants[first : first + NUM_AT_ONCE]
         windows = [_window(genome, variant, window_bp) for variant in some]
-        scores = score(model, windows, some)
+        scores = scores_of(model, windows, some)
         if both_strands:
             turned = [_turned(ids, first_bp, variant) for (ids, first_bp), variant in zip(windows, some, strict=True)]
-            scores = (scores + score(model, [window for window, _ in turned], [variant for _, variant in turned])) / 2
+            on_reverse = scores_of(model, [window for window, _ in turned], [variant for _, variant in turned])
+            scores = (scores + on_reverse) / 2
         for variant, score in zip(some, scores, strict=True):
             orf = frames.longest_around(variant)
             codons = None if orf is None else codon_changes(genome, variant, orf)

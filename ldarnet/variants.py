@@ -1,7 +1,6 @@
 """Variants of a genome: read from VCF, checked against it, and what can be counted about them without any model."""
 
-import gzip
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from ldarnet import vocab
 from ldarnet.genome import Genome
+from ldarnet.genome.text_lines import text_lines
 from ldarnet.orfs import Orf, codons_of, translate
 
 MAX_ALLELE_BP = 1000
@@ -46,7 +46,10 @@ def read_variants(path: Path, genome: Genome) -> list[Variant]:
     """
     lengths = {contig.name: contig.length_bp for contig in genome.contigs}
     found = []
-    for number, fields in _rows(path):
+    for number, line in text_lines(path, "VCF"):
+        if line.startswith("#"):
+            continue
+        fields = line.split("\t")
         where = f"{path}: line {number}"
         if len(fields) < 5 or not fields[1].isdecimal():
             raise ValueError(f"{where}: expected CHROM, POS, ID, REF, ALT with tabs between, got {fields[:5]}")
@@ -66,13 +69,6 @@ def read_variants(path: Path, genome: Genome) -> list[Variant]:
     if not found:
         raise ValueError(f"{path}: no variants in it")
     return found
-
-
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip() and not line.startswith("#"):
-                yield number, line.rstrip("\r\n").split("\t")
 
 
 def applied(ids: np.ndarray, offset: int, variant: Variant) -> np.ndarray:

@@ -48,6 +48,8 @@ def write_variants(
     with open_genome(find_genome(request.fasta)) as genome:
         variants = read_variants(vcf, genome)
         model = _model(request)
+        if _body_alone_was_trained(model):
+            say(f"note: {_name(model)} was fine-tuned without its letter head, which these scores are read from")
         orfs = _all_orfs(genome) if with_orfs else []
         scores = score_variants(
             model, genome, variants, orfs=orfs, window_bp=request.window_bp, both_strands=both_strands, method=method
@@ -100,6 +102,12 @@ def _check(request: ZeroShotRequest) -> None:
 
 def _model(request: ZeroShotRequest) -> LDARNet:
     return load_model(request.model, device=pick_device(request.device), random_weights=request.random_weights)
+
+
+def _body_alone_was_trained(model: LDARNet) -> bool:
+    """Whether fine-tuning changed the states that the letter head reads, and not the head."""
+    notes = model.provenance.notes if model.provenance else {}
+    return any(f"mode {mode}" in notes.get("fine-tuned on", "") for mode in ("full", "lora"))
 
 
 def _name(model: LDARNet) -> str:

@@ -1,5 +1,6 @@
 """Zero-shot scores against slow and plain computations, and the counts beside them against those done by hand."""
 
+import gzip
 import json
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from ldarnet import vocab
+from ldarnet import variant_effects, vocab
 from ldarnet.checkpoint import save_model
 from ldarnet.cli import app
 from ldarnet.essentiality import CODONS_BEFORE, CONTROL_INSERT, STOP_INSERT, knock_out
@@ -17,7 +18,7 @@ from ldarnet.genome import open_genome
 from ldarnet.likelihood import hidden_log_probs, log_likelihoods
 from ldarnet.orfs import AMINO_ACIDS, Orf, codons_of, find_orfs, translate
 from ldarnet.variant_effects import score_variants
-from ldarnet.variants import Variant, codon_changes
+from ldarnet.variants import Variant, codon_changes, read_variants
 from ldarnet.zero_shot import rank_correlation
 from tests.sibling_models import tiny_model
 
@@ -293,3 +294,28 @@ def test_bad_variants(files, text, message):
     assert done.exit_code == 1
     assert message in done.output
     assert not (files / "no.tsv").exists()
+
+
+@pytest.mark.parametrize("name", ["causal", "masked"])
+def test_variants_beyond_a_block_are_scored_as_alone(name, genome, monkeypatch, request):
+    model = request.getfixturevalue(name)
+    variants = [Variant("c1", i, SEQUENCE[i], "ACGT"[("ACGT".index(SEQUENCE[i]) + 1) % 4]) for i in range(90, 95)]
+    alone = [score_variants(model, genome, [each], window_bp=60)[0].score for each in variants]
+    monkeypatch.setattr(variant_effects, "NUM_AT_ONCE", 2)
+    together = [each.score for each in score_variants(model, genome, variants, window_bp=60)]
+    assert together == pytest.approx(alone, abs=1e-5)
+
+
+def test_a_fine_tuned_body_with_its_old_letter_head_is_told(files, masked, tmp_path):
+    save_model(masked, tmp_path / "tuned.safetensors", {"fine-tuned on": "x.csv, classification, mode full, seed 0"})
+    arguments = ("variants", "--fasta", files / "g.fa", "--vcf", files / "v.vcf", "--out", tmp_path / "v.tsv")
+    done = command(*arguments, "--model", tmp_path / "tuned.safetensors")
+    assert done.exit_code == 0, done.output
+    assert "was fine-tuned without its letter head" in done.output
+
+
+@pytest.mark.parametrize("change", [lambda data: data[:-9], lambda data: data[:20] + b"\xff" * 9 + data[29:]])
+def test_damaged_variants_are_told(files, tmp_path, change):
+    (tmp_path / "v.vcf.gz").write_bytes(change(gzip.compress((files / "v.vcf").read_bytes(), mtime=0)))
+    with open_genome(files / "g.fa") as genome, pytest.raises(ValueError, match=r"v\.vcf\.gz: expected"):
+        read_variants(tmp_path / "v.vcf.gz", genome)

@@ -1,14 +1,13 @@
 """The regions a user asks for: a BED file or `chrom:start-end`."""
 
-import gzip
 import re
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ldarnet.genome.intervals import Contig, Interval
 from ldarnet.genome.names import list_names
+from ldarnet.genome.text_lines import text_lines
 
 _RANGE = re.compile(r"(-?\d[\d,]{0,20})-(-?\d[\d,]{0,20})", re.ASCII)
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
@@ -88,18 +87,10 @@ def _parse_text(spec: str, length_of: dict[str, int]) -> _Request:
 
 
 def _read_bed(path: Path) -> Iterator[_Request]:
-    try:
-        with path.open("rb") as file:
-            lines = gzip.GzipFile(fileobj=file) if file.peek(2).startswith(b"\x1f\x8b") else file
-            for number, line in enumerate(lines, start=1):
-                text = line.decode("utf-8", errors="replace").strip("\ufeff\r\n")
-                words = text.split("\t") if "\t" in text else text.split()
-                if text.strip() and not text.startswith("#") and words[0].split()[:1] not in (["track"], ["browser"]):
-                    yield _parse_bed_line(words, f"{path}, line {number}")
-    except EOFError:
-        raise ValueError(f"{path}: expected complete gzip data, got an early end: truncated download?") from None
-    except (OSError, zlib.error) as error:
-        raise ValueError(f"{path}: expected a readable BED file, got: {error}") from error
+    for number, text in text_lines(path, "BED"):
+        words = text.split("\t") if "\t" in text else text.split()
+        if not text.startswith("#") and words[0].split()[:1] not in (["track"], ["browser"]):
+            yield _parse_bed_line(words, f"{path}, line {number}")
 
 
 def _parse_bed_line(words: list[str], where: str) -> _Request:

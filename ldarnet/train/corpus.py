@@ -4,14 +4,12 @@ Which bases may be used stands in a BED file: chrom, start, end and, in the four
 `chrom start end ... split` names so, the split (train, valid, test).
 """
 
-import gzip
 import hashlib
 import itertools
 import json
 import math
 import re
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +19,7 @@ import numpy as np
 from ldarnet import vocab
 from ldarnet.genome import Contig, Interval, merge_intervals, open_genome
 from ldarnet.genome.names import list_names
+from ldarnet.genome.text_lines import text_lines
 from ldarnet.train.draws import MAX_SEED, Purpose, random_stream
 from ldarnet.train.sequence_shards_corpus import ShardedGenome, ShardedPool, ShardFolder, find_sharded, load_sharded
 from ldarnet.train.soft_mask import letters, lower_case_runs, mark_repeats, num_repeats, reverse_complement
@@ -293,7 +292,7 @@ def _read_rows(path: Path, contigs: Sequence[Contig] | None = None) -> list[_Row
     """All rows, checked against the contigs where these are given."""
     rows: list[_Row] = []
     column = 3
-    for number, line in _lines(path):
+    for number, line in text_lines(path, "BED"):
         words = line.split("\t") if "\t" in line else line.split()
         words = [word.strip() for word in words]
         names = [word.lstrip("#").lower() for word in words]
@@ -306,21 +305,6 @@ def _read_rows(path: Path, contigs: Sequence[Contig] | None = None) -> list[_Row
     if contigs is not None:
         _check_rows(rows, dict(contigs), path)
     return rows
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines that are not blank and their numbers, of a plain or gzip file."""
-    try:
-        with path.open("rb") as file:
-            text = gzip.GzipFile(fileobj=file) if file.peek(2).startswith(b"\x1f\x8b") else file
-            for number, line in enumerate(text, start=1):
-                decoded = line.decode("utf-8", errors="replace").strip("\ufeff\r\n")
-                if decoded.strip():
-                    yield number, decoded
-    except EOFError:
-        raise ValueError(f"{path}: expected complete gzip data, got an early end: truncated download?") from None
-    except (OSError, zlib.error) as error:
-        raise ValueError(f"{path}: expected a readable BED file, got: {error}") from error
 
 
 def _parse_row(words: list[str], column: int, where: str) -> _Row:
