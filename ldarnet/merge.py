@@ -36,8 +36,10 @@ def merge_tracks(parts: Sequence[Path], outputs: Sequence[Path], *, say: Callabl
     Raises ValueError for parts without a sidecar, of other models, settings or FASTAs, missing, given twice, or of
     which a value is not there; TrackError for files that cannot be read or written. Then nothing is left.
     """
-    for out in outputs:
+    for number, out in enumerate(outputs):
         check_target(out)
+        if out.resolve() in [other.resolve() for other in outputs[:number]]:
+            raise TrackError(f"--out {out} is given twice")
         if any(out.exists() and out.samefile(part) for part in parts if part.exists()):
             raise TrackError(f"{out} is one of the parts and would be overwritten: choose another --out")
     found = sorted((_read_part(path) for path in parts), key=lambda part: part.shard.number)
@@ -68,6 +70,8 @@ def merge_tracks(parts: Sequence[Path], outputs: Sequence[Path], *, say: Callabl
                     f"{part.path}: expected the {part.record['values']:,} values of its sidecar, found {num:,}; "
                     "the file is damaged or was changed"
                 )
+        for writer in writers:
+            writer.finish()
         for writer in writers:
             writer.commit()
     total = sum(num_values)
@@ -137,11 +141,15 @@ def _values(
         first, last = part.covers.get(chrom, (0, 0))
         if first >= end or last <= start:
             continue
-        values = track.values(chrom, start, end)
+        values = np.full(end - start, np.nan, dtype=np.float32)
+        # A bedGraph does not say how long contigs are: to its reader, one ends at its last line, or is not there.
+        low, high = max(start, first), min(end, last, dict(track.contigs).get(chrom, 0))
+        if low < high:
+            values[low - start : high - start] = track.values(chrom, low, high)
         has_value = ~np.isnan(values)
         num_values[index] += int(np.count_nonzero(has_value))
         if merged is None:
-            merged = values.copy()
+            merged = values
         elif (has_value & ~np.isnan(merged)).any():
             raise ValueError(f"{part.path}: a base of {chrom}:{start}-{end} has a value in another shard too")
         else:

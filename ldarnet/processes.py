@@ -102,6 +102,12 @@ class Others(AbstractContextManager["Others"]):
             sender.close()
             self._started[number] = child, receiver
 
+    def check(self) -> None:
+        """ValueError, with its own words, if a process has failed: what is still to do here would be in vain."""
+        for number, (child, receiver) in self._started.items():
+            if child.exitcode:
+                raise ValueError(f"process {number}: {_last_words(child, receiver)}")
+
     def wait(self, number: int) -> None:
         """Wait a moment for process `number`; ValueError with its own words if it has failed."""
         time.sleep(POLL_SECONDS)

@@ -61,6 +61,8 @@ class TrackOutputs:
                 "starts (on both strands, for both-mean), which is nowhere here"
             )
         for writer in self._writers:
+            writer.finish()
+        for writer in self._writers:
             writer.commit()
 
     def __enter__(self) -> Self:
@@ -69,8 +71,10 @@ class TrackOutputs:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._background.stop()
-        self._files.close()
+        try:
+            self._background.stop()
+        finally:  # a second Ctrl-C may come while what is queued is still written
+            self._files.close()
 
     def _joined(self, stretch: Stretch) -> np.ndarray:
         """The track of a later stage with "no cut" for "no value", which would tear the chunks of a BED apart."""

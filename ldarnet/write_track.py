@@ -79,6 +79,8 @@ def write_track(request: TrackRequest, *, say: Say) -> TrackSummary | None:
         outputs = stack.enter_context(TrackOutputs(request, job.genome))
         num_resumed = journal.num_batches if journal else 0
         if process.count > 1 and not process.by_torchrun:
+            if not request.resume:
+                _drop_journals_but(request.outputs[0], process)  # lest one is followed before its process empties it
             others.start(request, process, compute_share)
         wait_for_all(process)
         run = job.run(process.share)
@@ -86,6 +88,7 @@ def write_track(request: TrackRequest, *, say: Say) -> TrackSummary | None:
         covered = Covered()
         values = chain(run.stretches(journal), *_values_of_others(request, job, run, process, others))
         for stretch in _with_progress(values, job.census, request):
+            others.check()
             outputs.write(stretch)
             covered.add(stretch)
         seconds = time.perf_counter() - began
@@ -212,7 +215,7 @@ def _kept_journal(
         return
     path = journal_path(first, process.journal_suffix)
     was_there = path.exists()
-    if request.resume and not was_there and (found := _journals(first)):
+    if request.resume and not was_there and (found := _journals_of_other_counts(first, process)):
         names = ", ".join(each.name for each in found)
         raise ValueError(
             f"{first}: the unfinished run there had another number of processes ({names}); resume with as many, "
@@ -240,6 +243,18 @@ def _kept_journal(
             journal.remove()
             for other in _journals(first):
                 other.unlink(missing_ok=True)
+
+
+def _drop_journals_but(out: Path, process: Process) -> None:
+    for path in _journals(out):
+        if path.name != journal_path(out, process.journal_suffix).name:
+            path.unlink(missing_ok=True)
+
+
+def _journals_of_other_counts(out: Path, process: Process) -> list[Path]:
+    """Journals that a run of another number of processes left."""
+    ours = {journal_path(out, process.numbered(i).journal_suffix).name for i in range(1, process.count + 1)}
+    return [path for path in _journals(out) if path.name not in ours]
 
 
 def _journals(out: Path) -> list[Path]:

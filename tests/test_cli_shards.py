@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from ldarnet import write_track
 from ldarnet.genome import Batch, Shard, parse_shard, shard_batches
+from ldarnet.journal import Journal, journal_path
+from ldarnet.processes import Process
 from tests.command_line import letters, names, run, save_tiny, spawn, write_fasta
 
 
@@ -105,6 +107,24 @@ def test_a_shard_says_what_it_holds(parts):
         assert record["bases"] == record["values"] + sum(record["without_value"].values())
 
 
+@pytest.mark.parametrize("suffix", [".bedGraph", ".bedGraph.gz", ".npz"])
+def test_shards_in_other_formats_are_merged_too(tmp_path, basics, suffix):
+    """Those of a bedGraph end at their last line, and lack contigs that other shards hold."""
+    assert run(*basics, "--out", tmp_path / f"x{suffix}").exit_code == 0
+    pieces = [tmp_path / f"p{number}{suffix}" for number in (1, 2, 3, 4)]
+    for number, path in enumerate(pieces, 1):
+        assert run(*basics, "--out", path, "--shard", f"{number}/4").exit_code == 0
+    done = merge(*pieces, "--out", tmp_path / f"y{suffix}")
+    assert done.exit_code == 0, done.stderr
+    assert (tmp_path / f"y{suffix}").read_bytes() == (tmp_path / f"x{suffix}").read_bytes()
+
+
+def test_an_output_of_a_merge_is_named_once(tmp_path, parts):
+    done = merge(*parts, "--out", tmp_path / "x.bw", "--out", tmp_path / "." / "x.bw")
+    assert done.exit_code == 1 and "is given twice" in done.stderr
+    assert names(tmp_path) == []
+
+
 def change(path, folder, **changes):
     """A copy of a part whose sidecar says something else."""
     copy = folder / path.name
@@ -180,6 +200,32 @@ def test_two_processes_write_the_bytes_of_one(tmp_path, basics, whole):
     assert (tmp_path / "x.bw").read_bytes() == whole[0]
     assert json.loads((tmp_path / "x.bw.json").read_text())["processes"] == 2
     assert names(tmp_path) == ["x.bw", "x.bw.json"]
+
+
+def test_two_processes_may_be_told_to_resume_where_nothing_is(tmp_path, basics, whole):
+    done = run(*basics, "--out", tmp_path / "x.bw", "--device", "cpu,cpu", "--resume")
+    assert done.exit_code == 0, done.stderr
+    assert "nothing to resume" in done.stderr
+    assert (tmp_path / "x.bw").read_bytes() == whole[0]
+
+
+def test_what_another_process_left_is_not_followed(tmp_path, basics, whole):
+    """A run starts over beside a journal of process 2 that an earlier run with other settings left."""
+    fingerprint = {"settings": "others"}
+    with Journal.open(journal_path(tmp_path / "x.bw", ".2-of-2"), fingerprint, resume=False) as left:
+        left.append(0, np.zeros((1, 5), dtype=np.float32))
+    done = run(*basics, "--out", tmp_path / "x.bw", "--device", "cpu,cpu")
+    assert done.exit_code == 0, done.stderr
+    assert (tmp_path / "x.bw").read_bytes() == whole[0]
+
+
+def test_journals_of_as_many_processes_are_not_foreign(tmp_path):
+    for suffix in ("", ".1-of-2", ".2-of-2", ".2-of-3"):
+        journal_path(tmp_path / "x.bw", suffix).touch()
+    foreign = write_track._journals_of_other_counts(tmp_path / "x.bw", Process(2, 2, "cpu"))
+    assert [path.name for path in foreign] == [
+        journal_path(tmp_path / "x.bw", suffix).name for suffix in ("", ".2-of-3")
+    ]
 
 
 def test_a_process_that_fails_says_why(tmp_path, basics):

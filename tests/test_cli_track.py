@@ -1,5 +1,6 @@
 """What the track says: at which bases, in which coordinates, the same in every format and every cut of the run."""
 
+import errno
 import gzip
 import hashlib
 import json
@@ -17,6 +18,8 @@ from hypothesis import strategies as st
 
 from ldarnet import vocab
 from ldarnet.checkpoint import load_model
+from ldarnet.tracks.bedgraph import BedGraphWriter
+from ldarnet.tracks.writer import TrackWriter
 from tests.command_line import (
     ONE_STAGE,
     TWO_STAGES,
@@ -335,3 +338,22 @@ def test_the_summary_line_and_notes(folder, fasta, model):
     assert last.startswith(f"{folder / 's.bw'}: ")
     assert " values on 5 contigs, " in last
     assert result.stdout == ""
+
+
+def test_of_two_outputs_none_is_replaced_before_both_are_whole(tmp_path, fasta, model, monkeypatch):
+    """The disk is full at the end of the second file: the first, which was there before, stays as it was."""
+    outs = tmp_path / "x.bw", tmp_path / "x.bedGraph"
+    for out in outs:
+        out.write_text("old")
+    finish = TrackWriter.finish
+
+    def full(writer):
+        if isinstance(writer, BedGraphWriter):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        finish(writer)
+
+    monkeypatch.setattr(TrackWriter, "finish", full)
+    done = run("--fasta", fasta, "--model", model, "--out", outs[0], "--out", outs[1])
+    assert done.exit_code == 1 and "No space left on device" in done.stderr
+    assert [out.read_text() for out in outs] == ["old", "old"]
+    assert not list(tmp_path.glob("*.json"))

@@ -32,6 +32,25 @@ def test_the_target_appears_with_commit_and_not_before(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_finished_file_waits_for_its_name(tmp_path, suffix):
+    target = tmp_path / f"t{suffix}"
+    target.write_text("old")
+    with open_writer(target, CONTIGS) as track:
+        track.write("chr1", 1, VALUES[:1000])
+        track.finish()
+        assert target.read_text() == "old"
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["old"], "finished, but never committed"
+    with open_writer(target, CONTIGS) as track:
+        track.write("chr1", 1, VALUES[:1000])
+        track.finish()
+        track.commit()
+    with open_writer(tmp_path / f"once{suffix}", CONTIGS) as once:
+        once.write("chr1", 1, VALUES[:1000])
+        once.commit()
+    assert target.read_bytes() == (tmp_path / f"once{suffix}").read_bytes()
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("error", [None, RuntimeError, KeyboardInterrupt])
 def test_leaving_without_commit_leaves_nothing(tmp_path, suffix, error):
     (tmp_path / f"t{suffix}").write_text("old")

@@ -35,7 +35,7 @@ class TrackWriter(ABC):
         self._contig_id = 0
         self._block_start = 0
         self._position = 0
-        self._done = False
+        self._finished = self._done = False
         self._out = PartialFile(path)
         with self._discard_on_failure():
             self._begin()
@@ -46,7 +46,7 @@ class TrackWriter(ABC):
         Calls come in the order of the contigs, positions increasing; gaps are allowed. Raises ValueError for
         an unknown contig, bases outside it, a step back, another dtype or an infinite value.
         """
-        assert not self._done, "write() after commit() or discard()"
+        assert not (self._finished or self._done), "write() after finish(), commit() or discard()"
         contig_id = self._check_call(chrom, start, values)
         with self._discard_on_failure():
             if contig_id != self._contig_id:
@@ -64,9 +64,12 @@ class TrackWriter(ABC):
                 values = values[piece.size :]
             self._position = start
 
-    def commit(self) -> None:
-        """Finish the file and give it its name. Raises TrackError where no base has a value."""
-        assert not self._done, "commit() after commit() or discard()"
+    def finish(self) -> None:
+        """Write what is left and check the file, which keeps no name yet. Raises TrackError where no base has a value.
+
+        After this `commit` only renames: of several files, all are finished before any of them replaces an older one.
+        """
+        assert not (self._finished or self._done), "finish() after finish(), commit() or discard()"
         with self._discard_on_failure():
             if self.num_values == 0:
                 raise TrackError(f"no base has a value: {self._out.path} was not written")
@@ -74,6 +77,14 @@ class TrackWriter(ABC):
             self._finish()
             self._out.close()
             self._verify(self._out.part)
+        self._finished = True
+
+    def commit(self) -> None:
+        """Finish the file, if that is not done, and give it its name. Raises as `finish` does."""
+        assert not self._done, "commit() after commit() or discard()"
+        if not self._finished:
+            self.finish()
+        with self._discard_on_failure():
             self._out.publish()
         self._done = True
         self._out.discard()
