@@ -96,6 +96,18 @@ def test_the_scan_is_near(length):
     assert 0 < relative_error(got, want) < WHOLE
 
 
+def test_a_scan_that_is_trained_is_that_of_its_gradient():
+    """Float32 in both directions: the loss whose gradient is taken is the loss that is reported."""
+    torch.manual_seed(3)
+    x, dt = torch.randn(2, 40, 2, 3, 24, requires_grad=True), torch.rand(2, 40, 2, 3)
+    A, D = -torch.rand(2, 3) * 4, torch.ones(2, 3)
+    B, C = torch.randn(2, 40, 2, 20), torch.randn(2, 40, 2, 20)
+    want = ssd_scan(x, dt, A, B, C, D)
+    with autocast():
+        got = ssd_scan(x, dt, A, B, C, D)
+    assert torch.equal(got, want)
+
+
 @pytest.mark.parametrize(("window", "causal"), [(-1, False), (20, False), (700, True)])
 def test_attention_is_near(window, causal):
     torch.manual_seed(0)

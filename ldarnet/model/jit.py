@@ -15,6 +15,7 @@ import torch
 from numba import njit
 
 # Sums may be reordered (that is what lets them use the vector units); NaN and infinity keep their meaning.
+MAX_THREADS = 1024
 _FAST_MATH = {"reassoc", "contract", "nsz", "arcp"}
 
 
@@ -56,4 +57,5 @@ def run_in_pieces(function: Callable[..., None], num_items: int, *args: Any) -> 
 
 @lru_cache(maxsize=1)
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(thread_name_prefix="ldarnet-kernel")
+    # Threads are started as they are needed; the default, 32, would leave the cores of a large machine idle.
+    return ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="ldarnet-kernel")

@@ -33,25 +33,27 @@ _NEW = np.float32(0)
 
 def ssd_compiled(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor) -> Tensor:
     """Outputs y of the recurrence, in the dtype of x, computed in float32; shapes as in `reference`."""
-    y: Tensor = _Scan.apply(*(t.float() for t in (x, dt, A, B, C, D)))
+    # Asked here: inside the function gradients are off, and the answer would be that of inference.
+    pairs = native_bfloat16()
+    y: Tensor = _Scan.apply(pairs, *(t.float() for t in (x, dt, A, B, C, D)))
     return y.to(x.dtype)
 
 
 class _Scan(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor) -> Tensor:
+    def forward(
+        ctx: FunctionCtx, pairs: bool | None, x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor
+    ) -> Tensor:
         ctx.save_for_backward(x, dt, A, B, C, D)
         y = torch.empty(x.shape, dtype=torch.float32)
         num_runs, num_heads = x.shape[0] * x.shape[2], x.shape[3]
         # Heads of a run share what does not depend on the head; they part only where cores would stand idle.
         num_groups = min(num_heads, -(-torch.get_num_threads() // num_runs)) if num_runs else 1
-        run_in_pieces(
-            _forward, num_runs * num_groups, num_groups, native_bfloat16(), *_arrays(x, dt, A, B, C, D), y.numpy()
-        )
+        run_in_pieces(_forward, num_runs * num_groups, num_groups, pairs, *_arrays(x, dt, A, B, C, D), y.numpy())
         return y
 
     @staticmethod
-    def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor | None, ...]:
         saved = ctx.saved_tensors  # type: ignore[attr-defined]
         x, dt, A, B, C, D = saved
         dx, ddt, dB, dC = (torch.empty(t.shape) for t in (x, dt, B, C))
@@ -59,7 +61,7 @@ class _Scan(torch.autograd.Function):
         dA, dD = torch.empty((x.shape[0], *A.shape)), torch.empty((x.shape[0], *D.shape))
         outputs = [t.numpy() for t in (dx, ddt, dA, dB, dC, dD)]
         run_in_pieces(gradients, x.shape[0] * x.shape[2], *_arrays(*saved), *_arrays(grads[0].float()), *outputs)
-        return dx, ddt, dA.sum(0), dB, dC, dD.sum(0)
+        return None, dx, ddt, dA.sum(0), dB, dC, dD.sum(0)
 
 
 def _arrays(*tensors: Tensor) -> list[np.ndarray]:

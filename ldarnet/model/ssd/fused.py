@@ -5,6 +5,7 @@ without asking, so where that was not built an empty stand-in takes its place an
 """
 
 import importlib.util
+import os
 import sys
 from functools import lru_cache
 from types import ModuleType
@@ -18,8 +19,13 @@ from torch import Tensor
 def _kernel() -> Any:  # noqa: ANN401 - a function of an untyped package
     if importlib.util.find_spec("mamba_ssm") is None:
         return None
-    if importlib.util.find_spec("selective_scan_cuda") is None:
-        sys.modules.setdefault("selective_scan_cuda", ModuleType("selective_scan_cuda"))
+    # Products of float32 numbers round to TF32 in Triton unless told otherwise; a float32 track is to be float32.
+    os.environ.setdefault("TRITON_F32_DEFAULT", "ieee")
+    name = "selective_scan_cuda"
+    if name not in sys.modules and importlib.util.find_spec(name) is None:
+        stand_in = ModuleType(name)
+        stand_in.__spec__ = importlib.util.spec_from_loader(name, loader=None)  # others may look for it later
+        sys.modules[name] = stand_in
     from mamba_ssm.ops.triton.ssd_combined import mamba_chunk_scan_combined
 
     return mamba_chunk_scan_combined
@@ -35,15 +41,16 @@ def ssd_fused(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor)
     num_heads = x.shape[3]
     if x.shape[2] == 2:
         x, dt, B, C = (torch.cat([t[:, :, :1], t[:, :, 1:].flip(1)], dim=2) for t in (x, dt, B, C))
-    y = _kernel()(
-        x.flatten(2, 3),
-        dt.flatten(2, 3),
-        A.flatten(),
-        B.to(x.dtype),
-        C.to(x.dtype),
-        chunk_size=256,
-        D=D.flatten(),
-    ).unflatten(2, (-1, num_heads))
+    with torch.cuda.device(x.device):  # Triton launches on the current device, whatever its arguments lie on
+        y = _kernel()(
+            x.flatten(2, 3),
+            dt.flatten(2, 3),
+            A.flatten(),
+            B.to(x.dtype),
+            C.to(x.dtype),
+            chunk_size=256,
+            D=D.flatten(),
+        ).unflatten(2, (-1, num_heads))
     if y.shape[2] == 2:
         y = torch.cat([y[:, :, :1], y[:, :, 1:].flip(1)], dim=2)
     return y
