@@ -131,6 +131,63 @@ def test_shards_are_validated_on_a_genome(folder):
     assert "step 2 valid loss" in said
 
 
+def test_folders_of_shards_are_validated_on_a_genome_and_its_tables(folder):
+    """The genome names the validation split only; the tables are fitted on what lies in the shards."""
+    made = run("shard", folder / "tiny.fa", "--out", folder / "shards", command="data")
+    assert made.exit_code == 0, made.stderr
+    (folder / "tiny.bed").write_text("chr\t0\t512\tvalid\n")
+    genomes = [{"fasta": "shards"}, {"fasta": "tiny.fa", "intervals": "tiny.bed"}]
+    tables = ", ".join(
+        "{" + ", ".join(f'{key}="{folder}/{value}"' for key, value in each.items()) + "}" for each in genomes
+    )
+    said = trained(arguments(folder, "--set", f"genome=[{tables}]", data=("--fasta",), num_steps=2))
+    assert "tiny.fa: for validation only" in said
+    assert "step 2 valid loss" in said and "flank3" in said
+
+
+def test_each_genome_has_its_own_intervals(folder, monkeypatch):
+    write_genome(folder, 2000, "other")
+    command = arguments(folder, data=("--fasta",), num_steps=1)
+    monkeypatch.chdir(folder)
+    words = ["--fasta", "tiny.fa", "other.fa", "--intervals", "tiny.bed", "other.bed"]
+    monkeypatch.setattr(sys, "argv", ["ldarnet", "train", *words, *command])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code in (0, None)
+    settings = TrainSettings.from_json((folder / "run" / "settings.json").read_text())
+    assert [genome.intervals for genome in settings.genomes] == ["tiny.bed", "other.bed"]
+    ended = run(*command, *("--fasta", "tiny.fa", "--fasta", "other.fa", "--intervals", "tiny.bed"), command="train")
+    assert ended.exit_code == 2 and "one for each of the 2 genomes" in " ".join(ended.stderr.split())
+
+
+def test_a_data_set_is_read_as_a_stream(folder):
+    pytest.importorskip("datasets")
+    (folder / "rows").mkdir()
+    rows = [json.dumps({"dna": letters(seed, 300)}) for seed in range(40)]
+    (folder / "rows" / "train.jsonl").write_text("\n".join(rows))
+    data = {"dataset": str(folder / "rows"), "dataset_column": "dna"}
+    said = trained(arguments(folder, data=("--fasta",), **SHORT, **data, max_seconds=1e-9))
+    assert "read as a stream" in said and saved_steps(folder / "run") == [1]
+    (folder / "rows" / "train.jsonl").write_text("\n".join(reversed(rows)))
+    assert "expected the sequences of the saved run" in refused(arguments(folder, data=("--fasta",), **SHORT, **data))
+    said = refused(arguments(folder, data=("--shards", "tiny.fa"), **SHORT, **data))
+    assert "expected train.shards or train.dataset, got both" in said
+
+
+def test_a_folder_without_a_checkpoint_is_not_taken_over(folder):
+    trained(arguments(folder, **SHORT))
+    kept = {name: (folder / "run" / name).read_bytes() for name in ("model.safetensors", "log.jsonl", "settings.json")}
+    for path in (folder / "run" / "checkpoints").iterdir():
+        path.unlink()
+    assert "holds a finished model without a checkpoint" in refused(arguments(folder, **SHORT))
+    (folder / "run" / "model.safetensors").unlink()
+    said = refused(arguments(folder, **SHORT | {"learning_rate": 0.5}))
+    assert "learning_rate: saved 0.001, now 0.5" in said
+    assert all((folder / "run" / name).read_bytes() == kept[name] for name in ("log.jsonl", "settings.json"))
+    trained(arguments(folder, **SHORT))
+    assert (folder / "run" / "model.safetensors").read_bytes() == kept["model.safetensors"]
+
+
 def test_a_folder_of_another_configuration_names_the_fields(folder):
     trained(arguments(folder, **SHORT))
     model = (folder / "run" / "model.safetensors").read_bytes()

@@ -55,6 +55,15 @@ def test_the_next_letter_is_asked_for():
     assert next_letters(vocab.encode("A")[None]).tolist() == [[-100]]
 
 
+@pytest.mark.parametrize("weights", [None, torch.ones(2, 3), torch.zeros(2, 3)])
+def test_a_batch_without_labels_teaches_nothing_and_breaks_nothing(weights):
+    """A small micro-batch may have no masked letter; its draws are fixed, so that a run would stop there for good."""
+    logits = torch.randn(2, 3, 7, requires_grad=True)
+    loss = letter_loss(logits, torch.full((2, 3), -100), weights)
+    loss.backward()
+    assert float(loss) == 0 and not logits.grad.any()
+
+
 def test_causal_loss_by_hand():
     """A C G N: two letters are foretold, C at probability 1/2 and G at 1/4; what stands elsewhere does not matter."""
     probability = torch.full((1, 4, 7), 1e-9)

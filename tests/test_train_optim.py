@@ -91,6 +91,17 @@ def test_parts_cover_the_model():
     }
 
 
+def test_parts_of_inner_stages_are_told_apart():
+    names = [name for name, _ in random_model(PRESETS["dnahnet-small"]).named_parameters()]
+    parts = {name: part_of(name, 2) for name in names}
+    assert set(parts.values()) == {
+        *("encoder", "router", "decoder", "encoder 1", "router 1", "decoder 1", "inner"),
+    }
+    assert parts["stage.router.query.weight"] == "router" and parts["stage.inner.router.query.weight"] == "router 1"
+    assert parts["stage.inner.residual.weight"] == "decoder 1" and parts["embedding.weight"] == "encoder"
+    assert all(part == "inner" for name, part in parts.items() if name.startswith("stage.inner.inner."))
+
+
 def test_schedule():
     def rate(step, shape):
         return schedule(step, 1000, 100, 200, 0.05, shape)

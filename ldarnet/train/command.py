@@ -24,8 +24,11 @@ def train_command(
         typer.Option(help="Genomes to train on: FASTA (plain, gzip, bgzip) or .2bit; several allowed.", metavar="FILE"),
     ] = None,
     intervals: Annotated[
-        Path | None,
-        typer.Option(help="BED of the stretches to use; its 4th column names the split (train, valid).", metavar="BED"),
+        list[Path] | None,
+        typer.Option(
+            help="BED of the stretches to use; its 4th column names the split (train, valid). One for each --fasta.",
+            metavar="BED",
+        ),
     ] = None,
     shards: Annotated[
         list[str] | None,
@@ -60,11 +63,19 @@ def train_command(
             "train.shards": shards or None,
         }
         overrides |= {key: value for key, value in flags.items() if value is not None}
-        if config is None and not fasta and not overrides.keys() & {"genome", "train.shards"}:
+        if config is None and not fasta and not overrides.keys() & {"genome", "train.shards", "train.dataset"}:
             raise ValueError("nothing to train on: expected --fasta, --shards or a --config with [[genome]] tables")
         if fasta:
-            table = {"intervals": str(intervals)} if intervals else {}
-            overrides["genome"] = [{"fasta": file, **table} for file in fasta]
+            beds = [str(path) for path in intervals or ()]
+            if beds and len(beds) != len(fasta):
+                raise typer.BadParameter(
+                    f"expected one for each of the {len(fasta)} genomes, in their order, got {len(beds)}; or name them "
+                    "in a --config",
+                    param_hint="--intervals",
+                )
+            overrides["genome"] = [
+                {"fasta": file, **({"intervals": beds[number]} if beds else {})} for number, file in enumerate(fasta)
+            ]
         elif intervals:
             raise typer.BadParameter("--intervals goes with --fasta", param_hint="--intervals")
         result = train(load_settings(config, overrides, ablation or ()), out, say=say)
@@ -78,7 +89,7 @@ def expand_lists(arguments: Sequence[str]) -> list[str]:
     current = ""
     for argument in arguments:
         if argument.startswith("-"):
-            current = argument if argument in ("--fasta", "--shards") else ""
+            current = argument if argument in ("--fasta", "--intervals", "--shards") else ""
             expanded.append(argument)
         elif current and expanded[-1] != current:
             expanded += [current, argument]

@@ -16,11 +16,14 @@ from ldarnet.train.corpus import MAX_UNKNOWN_SHARE, GenomeSource, Stretch, load_
 from ldarnet.train.cut_summary import CutCounts, CutSummary
 from ldarnet.train.examples import Objective
 from ldarnet.train.masking import mask_letters
+from ldarnet.train.sequence_shards_corpus import find_sharded, load_sharded
 from ldarnet.train.settings import TrainSettings
 
 Strand = Literal["+", "-"]
 DEFAULT_BATCH_TOKENS = 16_384
 TABLE_BATCH_TOKENS = 1 << 20
+TABLE_BP = 50_000_000
+"""Bases of a source in shards that tables are fitted on."""
 
 
 class Shown(NamedTuple):
@@ -240,7 +243,7 @@ class ValidPanel:
             return None
         train = [g for g in settings.train_genomes() if g.weight != 0 and _has_rows(g)]  # shards may have none beside
         objective = settings.model_config().objective
-        sequences = (stretch.ids for genome in train for stretch in load_genome(genome).stretches)
+        sequences = (ids for genome in train for ids in _sequences(genome))
         tables = fit_tables(sequences, objective) if train else ()
         stretches = [stretch for genome in valid for stretch in load_genome(genome).stretches]
         num_windows = settings.num_valid_windows
@@ -255,6 +258,14 @@ class ValidPanel:
             tables=dict(self._tables),
             **asdict(result.cuts),
         )
+
+
+def _sequences(genome: GenomeSource) -> Iterator[np.ndarray]:
+    """What tables are fitted on: all of a FASTA; of shards, which may not fit into memory, the first contigs."""
+    if (found := find_sharded(genome.fasta)) is None:
+        yield from (stretch.ids for stretch in load_genome(genome).stretches)
+        return
+    yield from load_sharded(*found, "", None, {}).first_contigs(TABLE_BP)
 
 
 def _has_rows(genome: GenomeSource) -> bool:

@@ -15,14 +15,14 @@ from torch import Tensor
 from ldarnet.checkpoint import random_model
 from ldarnet.model.ssd import use_backend
 from ldarnet.own_format import save_model
-from ldarnet.train.corpus import load_corpus
+from ldarnet.train.corpus import GenomeSource, load_corpus, splits_of
 from ldarnet.train.curves import draw_curves
 from ldarnet.train.draws import CorpusDraws, Draws
 from ldarnet.train.heldout import ValidPanel
 from ldarnet.train.ranks import Ranks, joined_ranks
 from ldarnet.train.run_folder import RunFolder, Saved
 from ldarnet.train.settings import TrainSettings, check_resume
-from ldarnet.train.shards import ShardDraws
+from ldarnet.train.shards import HFDraws, ShardDraws
 from ldarnet.train.state import average_state, model_state
 from ldarnet.train.trainer import Diverged, Trainer
 from ldarnet.train.watch import Watch
@@ -63,6 +63,8 @@ def train(settings: TrainSettings, out: Path, *, say: Say) -> Result:
             opened.enter_context(use_backend("chunked"))
         trainer = Trainer(settings, ranks, draws, saved)
         opened.callback(trainer.close)
+        if saved is not None:
+            saved = saved._replace(tensors={})  # they are the trainer's now, and as large as the run
         with ranks.together():
             watch = _open_watch(folder, settings, saved, tell) if ranks.is_first else None
         if watch is not None:
@@ -146,7 +148,9 @@ def _last_checkpoint(folder: RunFolder, settings: TrainSettings, ranks: Ranks, s
     with ranks.together():
         saved = folder.latest(say)
         notes = []
-        if saved is not None:
+        if saved is None:
+            _check_unsaved(folder, settings)
+        else:
             notes = check_resume(TrainSettings.from_json(saved.meta["settings"]), saved.step, settings)
             say(f"{folder.path}: going on after step {saved.step:,} of {settings.num_steps:,}")
         for note in notes:
@@ -161,14 +165,32 @@ def _last_checkpoint(folder: RunFolder, settings: TrainSettings, ranks: Ranks, s
     return saved
 
 
+def _check_unsaved(folder: RunFolder, settings: TrainSettings) -> None:
+    """Of a folder without a checkpoint: ValueError where it holds a model, or a run begun with other settings."""
+    if folder.model_file.exists():
+        raise ValueError(
+            f"{folder.path}: holds a finished model without a checkpoint to go on from, which would be overwritten; "
+            "choose another folder"
+        )
+    if folder.settings_file.exists():
+        text = folder.settings_file.read_text(encoding="utf-8")
+        try:
+            check_resume(TrainSettings.from_json(text), 0, settings)
+        except ValueError as error:
+            raise ValueError(f"{folder.settings_file}: {error}") from None
+
+
 def _open_draws(settings: TrainSettings, ranks: Ranks, say: Say) -> Draws:
+    window_bp, seed, place = settings.window_bp, settings.seed, (ranks.rank, ranks.num_ranks)
     if settings.shards:
         say(f"{len(settings.shards):,} shards, read as a stream")
-        return ShardDraws(
-            settings.shards, settings.window_bp, settings.seed, rank=ranks.rank, num_ranks=ranks.num_ranks
-        )
+        return ShardDraws(settings.shards, window_bp, seed, *place)
+    if settings.dataset:
+        say(f"data set {settings.dataset}, read as a stream")
+        column, split = settings.dataset_column, settings.dataset_split
+        return HFDraws(settings.dataset, window_bp, seed, *place, column=column, split=split)
     marks_repeats = settings.repeat_weight != 1
-    corpus = load_corpus(settings.train_genomes(), settings.window_bp, settings.seed, marks_repeats=marks_repeats)
+    corpus = load_corpus(_trained_on(settings, say), settings.window_bp, settings.seed, marks_repeats=marks_repeats)
     for genome in corpus.genomes:
         skipped = f", {genome.num_short_stretches:,} too short" if genome.num_short_stretches else ""
         share = f"{genome.weight:.1%} of draws"
@@ -176,6 +198,18 @@ def _open_draws(settings: TrainSettings, ranks: Ranks, say: Say) -> Draws:
         held = f"{genome.num_bases:,} bases in {genome.num_stretches:,} stretches{skipped}{repeats}"
         say(f"{genome.name}: {held}, {share}")
     return CorpusDraws(corpus, ranks.rank, ranks.num_ranks)
+
+
+def _trained_on(settings: TrainSettings, say: Say) -> list[GenomeSource]:
+    """The genomes without those whose intervals name the validation split and not the training split."""
+    found = []
+    for genome in settings.train_genomes():
+        splits = splits_of(genome.intervals) if genome.intervals else ()
+        if settings.valid_split in splits and settings.train_split not in splits:
+            say(f"{genome.fasta}: for validation only")
+        else:
+            found.append(genome)
+    return found or list(settings.train_genomes())
 
 
 def _open_panel(settings: TrainSettings, ranks: Ranks, say: Say) -> ValidPanel | None:

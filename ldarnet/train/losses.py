@@ -16,15 +16,18 @@ RATIO_WEIGHT = 0.03
 def letter_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
     """Mean cross-entropy in nats of logits [B, L, vocab] where labels [B, L] are not -100.
 
-    With weights [B, L], the weighted mean. Labels stand where the model says them: those of a causal model are the
-    letters one further on.
+    With weights [B, L], the weighted mean; 0 where there is no label, as small micro-batches may have none. Labels
+    stand where the model says them: those of a causal model are the letters one further on.
     """
     flat_logits, flat_labels = logits.float().flatten(0, 1), labels.flatten().long()
+    has_label = flat_labels != IGNORED
     if weights is None:
-        return F.cross_entropy(flat_logits, flat_labels, ignore_index=IGNORED)
+        total = F.cross_entropy(flat_logits, flat_labels, ignore_index=IGNORED, reduction="sum")
+        return total / has_label.sum().clamp(min=1)
     losses = F.cross_entropy(flat_logits, flat_labels, ignore_index=IGNORED, reduction="none")
-    counted = weights.flatten() * (flat_labels != IGNORED)
-    return (losses * counted).sum() / counted.sum()
+    counted = weights.flatten() * has_label
+    weight = counted.sum()
+    return (losses * counted).sum() / torch.where(weight > 0, weight, 1)
 
 
 class CutShares(NamedTuple):

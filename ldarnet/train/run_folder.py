@@ -21,6 +21,7 @@ import safetensors.torch
 from torch import Tensor
 
 from ldarnet.own_format import tensors_sha256
+from ldarnet.plain_json import plain
 from ldarnet.provenance import CheckpointError
 from ldarnet.tracks.atomic import whole_file
 from ldarnet.train.progress import read_log
@@ -111,10 +112,9 @@ class RunFolder:
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Add a line to log.jsonl; a number that is not finite becomes null."""
-        plain = json.loads(json.dumps(dict(record)), parse_constant=lambda name: None)
         try:
             with self.log_file.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(plain) + "\n")
+                file.write(json.dumps(plain(dict(record))) + "\n")
         except OSError as error:
             raise OSError(error.errno, f"cannot write {self.log_file} ({error.strerror})") from error
 

@@ -1,6 +1,7 @@
 """Genomes that lie in shards on disk, as a corpus draws from them: the windows of the same FASTA, in any amount."""
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,6 +71,15 @@ class ShardedGenome(NamedTuple):
     def pool(self, window_bp: int) -> "ShardedPool":
         """Its windows. Raises ValueError where it has none."""
         return ShardedPool(self, window_bp)
+
+    def first_contigs(self, max_bp: int) -> Iterator[np.ndarray]:
+        """Ids (uint8) of its contigs from the first on, `max_bp` bases in all; the last one may be cut short."""
+        lengths = self.folder.columns(self.first_contig, self.num_contigs, "length_bp")
+        for number, length in enumerate(lengths.tolist(), start=self.first_contig):
+            if max_bp <= 0:
+                return
+            yield self.folder.ids(number, 0, min(length, max_bp))
+            max_bp -= length
 
 
 class ShardedPool:

@@ -48,6 +48,10 @@ class TrainSettings:
     train_split: str = "train"
     valid_split: str = "valid"
     shards: tuple[str, ...] = ()
+    dataset: str = ""
+    """Of the Hugging Face hub, or a folder of its files; read as a stream instead of genomes and shards."""
+    dataset_column: str = "sequence"
+    dataset_split: str = "train"
     window_bp: Count = 1024
     tokens_per_step: Count = 131_072
     """Over all ranks and micro-batches."""
@@ -110,8 +114,12 @@ class TrainSettings:
             raise ValueError(
                 f"preset {self.preset}: expected a model of bases to train, got one of {config.vocabulary}"
             )
-        if self.repeat_weight != 1 and self.shards:
-            raise ValueError("repeat_weight: expected 1 with shards, which do not keep lower case; train on FASTA")
+        if self.repeat_weight != 1 and (self.shards or self.dataset):
+            raise ValueError(
+                "repeat_weight: expected 1 with shards or a data set, which do not keep lower case; train on FASTA"
+            )
+        if self.dataset and self.shards:
+            raise ValueError("expected train.shards or train.dataset, got both")
         if self.micro_batch_tokens % self.window_bp:
             raise ValueError(
                 f"micro_batch_tokens: expected a multiple of window_bp {self.window_bp:,}, "
@@ -231,8 +239,10 @@ def load_settings(toml: Path | None, overrides: Mapping[str, Any], ablations: Se
         settings = TrainSettings(**values)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
-    if not settings.genomes and not settings.shards:
-        raise ValueError(f"{where}: expected something to train on, got neither a [[genome]] nor train.shards")
+    if not (settings.genomes or settings.shards or settings.dataset):
+        raise ValueError(
+            f"{where}: expected something to train on, got neither a [[genome]] nor train.shards nor train.dataset"
+        )
     return settings
 
 

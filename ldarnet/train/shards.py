@@ -24,6 +24,7 @@ from ldarnet.train.corpus import MAX_UNKNOWN_SHARE
 from ldarnet.train.draws import Purpose, Turns, Windows, random_stream
 
 BLOCK_WINDOWS = 8192
+FINGERPRINT_ROWS = 16
 
 
 class StreamedSequence(NamedTuple):
@@ -268,7 +269,11 @@ class _DatasetSequences:
             yield StreamedSequence(shard, number, _encode(row, self._column, f"row {number} of epoch {epoch}"))
 
     def fingerprint(self) -> str:
-        return f"{self._column} {self._rows.num_shards}"
+        # Of all rows it would take a pass; the first ones tell data sets and their revisions apart well enough.
+        digest = hashlib.sha256()
+        for number, row in enumerate(itertools.islice(iter(self._rows), FINGERPRINT_ROWS)):
+            digest.update(_encode(row, self._column, f"row {number} of epoch 0").tobytes() + b";")
+        return f"{self._column} {self._rows.num_shards} {digest.hexdigest()}"
 
 
 def _open_dataset(name: str, split: str) -> StreamedRows:

@@ -18,7 +18,7 @@ from ldarnet.train.batches import Batches, MicroBatch
 from ldarnet.train.draws import Draws
 from ldarnet.train.examples import make_examples
 from ldarnet.train.losses import cut_shares, letter_loss, ratio_loss
-from ldarnet.train.optim import MovingAverage, make_optimizer, rate_multipliers, schedule, set_rate
+from ldarnet.train.optim import MovingAverage, make_optimizer, rate_multipliers, schedule, set_rate, stage_of
 from ldarnet.train.ranks import Ranks
 from ldarnet.train.run_folder import Saved
 from ldarnet.train.settings import TrainSettings
@@ -190,9 +190,11 @@ class Trainer:
         """Norms of the last gradient before it was clipped, per part of the model."""
         named = [(name, p.grad) for name, p in self.model.named_parameters() if p.grad is not None]
         norms = torch.stack([whole(torch.linalg.vector_norm(grad.float())) for _, grad in named])
-        squares = dict.fromkeys(PARTS, 0.0)
+        num_stages = self.model.config.num_stages
+        inner = [f"{part} {stage}" for stage in range(1, num_stages) for part in ("encoder", "router", "decoder")]
+        squares = dict.fromkeys([*PARTS, *inner], 0.0)
         for (name, _), norm in zip(named, norms.tolist(), strict=True):
-            squares[part_of(name)] += norm**2
+            squares[part_of(name, num_stages)] += norm**2
         clipped = max(1.0, (self._norm + 1e-6) / self.settings.clip_norm)  # as clip_grad_norm_ does it
         return {part: clipped * math.sqrt(square) for part, square in squares.items()}
 
@@ -217,13 +219,18 @@ class Trainer:
         return range(first, first + self.ranks.num_ranks * num)
 
 
-def part_of(name: str) -> str:
-    """Which part of the model a parameter belongs to: encoder, router, inner or decoder (of the outermost stage)."""
-    if name.startswith(("embedding", "stage.encoder")):
-        return "encoder"
-    if name.startswith("stage.router"):
-        return "router"
-    return "inner" if name.startswith(("stage.inner", "stage.widening")) else "decoder"
+def part_of(name: str, num_stages: int = 1) -> str:
+    """The part of the model a parameter belongs to: encoder, router, decoder or inner, what the innermost chunks pass.
+
+    Parts of stages within the outermost one are named with their number: "router 1".
+    """
+    stage = stage_of(name)
+    if stage == num_stages:
+        return "inner"
+    *_, last = ["", *name.split("inner.")]
+    own = last.removeprefix("stage.").split(".")[0]
+    part = {"embedding": "encoder", "encoder": "encoder", "router": "router"}.get(own, "decoder")
+    return f"{part} {stage}" if stage else part
 
 
 def _distributed(model: LDARNet, settings: TrainSettings, ranks: Ranks) -> nn.Module:
