@@ -1,13 +1,17 @@
 """`ldarnet evaluate`: options to runs of models over benchmark tasks, and their report."""
 
+import os
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ldarnet.console import friendly_errors, say
+
+if TYPE_CHECKING:
+    from ldarnet.genome import Shard
 
 _NAME = re.compile(r"[\w.+-]{1,40}", re.ASCII)
 
@@ -132,6 +136,7 @@ def evaluate_command(
 
         if threads is not None:
             torch.set_num_threads(threads)
+        share, device = _of_this_process(share, device, torch.cuda.is_available())
         request = EvaluationRequest(
             tasks=tuple(name.strip() for text in tasks or () for name in text.split(",") if name.strip()),
             models=_models(model or ["default"]),
@@ -155,9 +160,24 @@ def evaluate_command(
             shard=share,
         )
         outcome = run_evaluation(request, say=say)
+        if not outcome.num_folds:
+            say(f"share {share}: there are fewer tasks and models than shares; nothing is left for this one")
+            return
         page = write_report(out)
     failed = f", {len(outcome.failures)} tasks and models not run" if outcome.failures else ""
     say(f"{out}: {outcome.num_folds:,} folds{failed}; open {page}")
+
+
+def _of_this_process(share: "Shard | None", device: str, has_cuda: bool) -> "tuple[Shard | None, str]":
+    """The share and the device of a process that torchrun started; as they were given without torchrun."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ or (num := int(os.environ["WORLD_SIZE"])) == 1:
+        return share, device
+    from ldarnet.genome import Shard
+
+    number, count = (share.number, share.count) if share else (1, 1)
+    mine = Shard((number - 1) * num + int(os.environ["RANK"]) + 1, count * num)
+    is_any = device == "cuda" or (device == "auto" and has_cuda)
+    return mine, f"cuda:{os.environ['LOCAL_RANK']}" if is_any else device
 
 
 def _models(given: list[str]) -> dict[str, str]:

@@ -14,7 +14,10 @@ from ldarnet.evaluate import fold_run
 from ldarnet.evaluate.body import kmer_shares
 from ldarnet.evaluate.grid import GRIDS, grid_of
 from ldarnet.evaluate.store import Store
+from ldarnet.evaluate_command import _of_this_process
 from ldarnet.finetune import FineTuneSettings, make_examples
+from ldarnet.genome import Shard
+from ldarnet.train.trainer import Diverged
 from ldarnet.vocab import encode
 from tests.command_line import run, save_tiny
 from tests.evaluation_files import write_csv, write_toy
@@ -113,6 +116,42 @@ def test_shares_make_the_whole(tmp_path, basics, data):
     assert folds(tmp_path / "parts") == folds(tmp_path / "whole")
 
 
+def test_a_share_without_work_ends_well(tmp_path, basics):
+    result = evaluate(*basics, "--out", tmp_path / "out", "--mode", "probe", "--shard", "2/2")
+    assert result.exit_code == 0 and "nothing is left for this one" in result.stderr
+
+
+def test_under_torchrun_each_process_takes_a_share_and_a_device(monkeypatch):
+    assert _of_this_process(None, "auto", True) == (None, "auto")
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "3", "RANK": "1", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert _of_this_process(None, "auto", True) == (Shard(2, 3), "cuda:1")
+    assert _of_this_process(Shard(2, 2), "cpu", True) == (Shard(5, 6), "cpu")
+    assert _of_this_process(None, "auto", False) == (Shard(2, 3), "auto")
+
+
+@pytest.mark.slow
+def test_torchrun_makes_the_whole(tmp_path, basics, data):
+    write_toy(data, mark="H3")
+    args = (*basics, "--tasks", "H3", "--mode", "probe")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command += ["-m", "ldarnet.evaluate", *map(str, args), "--out", str(tmp_path / "parts")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert evaluate(*args, "--out", tmp_path / "whole").exit_code == 0
+    assert folds(tmp_path / "parts") == folds(tmp_path / "whole")
+    assert (tmp_path / "parts" / "evaluation.html").exists()
+
+
+def test_counts_of_kmers_join_a_folder_of_a_model(tmp_path, basics, data):
+    out = tmp_path / "out"
+    assert evaluate(*basics, "--out", out, "--mode", "probe").exit_code == 0
+    alone = ("--data", data, "--tasks", "H4", "--folds", 3, "--mode", "probe", "--model", "kmer-2", "--out", out)
+    result = evaluate(*alone)
+    assert result.exit_code == 0, result.stderr
+    assert len(folds(out)) == 6
+
+
 def test_settings_are_chosen_on_validation_alone(tmp_path, basics, monkeypatch):
     """Test scores that would choose otherwise change nothing; trials are kept, and each fold has its own."""
     seen = []
@@ -122,7 +161,7 @@ def test_settings_are_chosen_on_validation_alone(tmp_path, basics, monkeypatch):
         valid = {1e-4: 0.2, 3e-4: 0.9, 1e-3: 0.5}[settings.learning_rate]
         test = self._examples.labels[self._plan.parts(fold).test]
         right = test if settings.learning_rate != 3e-4 else 1 - test
-        return fold_run.Scored({"mcc": valid}, np.eye(2, dtype=np.float32)[right], 1, 1)
+        return fold_run.Scored({"mcc": valid}, np.eye(2, dtype=np.float32)[right], 1, 1, 1.0)
 
     monkeypatch.setattr(fold_run.FoldRun, "_fit", fake)
     out = tmp_path / "out"
@@ -131,6 +170,36 @@ def test_settings_are_chosen_on_validation_alone(tmp_path, basics, monkeypatch):
     assert all(record["settings"]["learning_rate"] == 3e-4 and record["test"]["mcc"] == -1 for record in records)
     assert [len(record["trials"]) for record in records] == [3, 3, 3] and len(seen) == 12
     assert len(list((out / "trials").rglob("*.json"))) == 9
+
+
+def test_trials_of_another_model_are_not_taken(tmp_path, basics, data, monkeypatch):
+    def stopped(self, fold, settings):
+        if settings.learning_rate == 1e-3:
+            raise KeyboardInterrupt
+        return fold_run.Scored({"mcc": 0.5}, np.zeros((len(self._plan.parts(fold).test), 2), np.float32), 1, 1, 1.0)
+
+    monkeypatch.setattr(fold_run.FoldRun, "_fit", stopped)
+    out = tmp_path / "out"
+    assert evaluate(*basics, "--out", out, "--grid", "small").exit_code != 0
+    assert len(list((out / "trials").rglob("*.json"))) == 2
+    other = ("--data", data, "--tasks", "H4", "--folds", 3, "--device", "cpu", "--model", "tiny=default")
+    result = evaluate(*other, "--out", out, "--grid", "small")
+    assert result.exit_code == 1 and "made with another model of the same name" in result.stderr
+
+
+def test_a_fold_that_diverges_does_not_stop_the_others(tmp_path, basics, monkeypatch):
+    def fake(self, fold, settings):
+        if fold == 1:
+            raise Diverged("the loss is no longer a number")
+        test = self._examples.labels[self._plan.parts(fold).test]
+        return fold_run.Scored({"mcc": 1.0}, np.eye(2, dtype=np.float32)[test], 1, 1, 1.0)
+
+    monkeypatch.setattr(fold_run.FoldRun, "_fit", fake)
+    out = tmp_path / "out"
+    result = evaluate(*basics, "--out", out)
+    assert result.exit_code == 0 and "1 tasks and models not run" in result.stderr
+    assert sorted(record["fold"] for record in folds(out).values()) == [0, 2]
+    assert "fold 2 of 3, seed 0: the loss is no longer a number" in (out / "evaluation.html").read_text()
 
 
 def test_the_published_grid_has_36_settings():
@@ -220,8 +289,12 @@ def test_a_folder_holds_results_of_one_kind(tmp_path, basics, data, model):
     )
     assert result.exit_code == 1 and "made with another model of the same name" in result.stderr
     write_toy(data, num=62)
-    result = evaluate(*basics, "--out", out, "--mode", "probe")
-    assert result.exit_code == 1 and "other sequences or folds" in result.stderr
+    facts = (out / "tasks" / "gue.H4.json").read_text()
+    for name in ("tiny", "newcomer"):
+        other = [f"{name}={model}" if each == f"tiny={model}" else each for each in basics]
+        result = evaluate(*other, "--out", out, "--mode", "probe")
+        assert result.exit_code == 1 and "other sequences or folds" in result.stderr
+    assert (out / "tasks" / "gue.H4.json").read_text() == facts, "what the results were made with stays"
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").touch()
     with pytest.raises(ValueError, match="expected an empty folder"):

@@ -93,6 +93,15 @@ def test_what_cannot_be_folded_is_refused():
         plan_folds(rare, 3)
 
 
+@pytest.mark.parametrize(("lacking", "num_folds"), [("test", 3), ("test", 1), ("dev", 1)])
+def test_a_split_without_a_class_is_refused(lacking, num_folds):
+    splits = ["train"] * 20 + ["dev"] * 20 + ["test"] * 20
+    texts = [letters(np.random.default_rng(i), 30) for i in range(60)]
+    data = task_data(texts, [0 if split == lacking else i % 2 for i, split in enumerate(splits)], splits)
+    with pytest.raises(ValueError, match=f"no sequence of class 1 in the {lacking} split"):
+        plan_folds(data, num_folds)
+
+
 def test_the_manifest_says_everything(tmp_path):
     import json
 

@@ -60,7 +60,7 @@ def test_columns_go_by_name(tmp_path, columns):
     ("name", "text", "message"),
     [
         ("x.csv", "sequence,label\nACGT,0\nACGT,\n", "line 3: it has no label"),
-        ("x.csv", "sequence,label\nACGT,0\nACGT,2\n", r"sequence 2: expected a class, 0\.\.1, got 2"),
+        ("x.csv", "sequence,label\nACGT,0\nACGT,2\n", r"line 3: expected a class, 0\.\.1, got 2"),
         ("x.csv", "sequence,label\nACJT,1\n", "line 2: expected nucleotide letters .* got 'J' at position 2"),
         ("x.csv", "sequence,label\n,1\n", "line 2: expected bases, got an empty sequence"),
         ("x.csv", "sequence,label\n", "no sequences in it"),
@@ -91,15 +91,27 @@ def test_parquet_of_one_task_or_of_all(tmp_path, no_genomes):
     for table, message in (
         ({"label": [0, None], "sequence": ["A", "C"]}, "row 2: it has no label"),
         ({"label": [0], "sequence": [None]}, "row 1: expected bases"),
-        ({"label": [5], "sequence": ["A"]}, "sequence 1: expected a class"),
+        ({"label": [5], "sequence": ["A"]}, "row 1: expected a class"),
         ({"label": [0]}, "got label: no sequence"),
     ):
         parquet.write_table(arrow.table(table), tmp_path / "x.parquet")
         with pytest.raises(ValueError, match=message):
             read_rows(tmp_path / "x.parquet", 2)
+    with pytest.raises(ValueError, match="expected columns sequence, label, task, got label: no"):
+        read_rows(tmp_path / "x.parquet", 2, is_shared=True)
     (tmp_path / "x.parquet").write_bytes(b"PAR0")
     with pytest.raises(ValueError, match="no parquet file"):
         read_rows(tmp_path / "x.parquet", 2)
+
+
+def test_a_table_of_one_task_is_not_that_of_all(tmp_path, no_genomes):
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    folder = tmp_path / "H3"
+    folder.mkdir()
+    for split in ("train", "test"):
+        parquet.write_table(arrow.table({"label": [0, 1], "sequence": ["ACG", "GGT"]}), folder / f"{split}.parquet")
+    assert not has_files(TASKS["nt/H4"], folder)
+    assert read_task(TASKS["nt/H3"], folder, no_genomes).sizes() == {"train": 2, "test": 2}
 
 
 def test_parquet_without_its_reader_says_what_to_install(tmp_path, monkeypatch):
@@ -128,6 +140,9 @@ def test_a_task_with_one_class_or_twice_is_refused(tmp_path, no_genomes):
     write_csv(tmp_path / "b" / "EMP" / "H4" / "test.csv", toy_rows(0, 4))
     with pytest.raises(ValueError, match="gue/H4: found twice"):
         read_task(TASKS["gue/H4"], tmp_path, no_genomes)
+    write_csv(tmp_path / "b" / "EMP" / "H4" / "test.tsv", toy_rows(0, 4))
+    with pytest.raises(ValueError, match=r"expected one file per split, got test\.csv and test\.tsv"):
+        read_task(TASKS["gue/H4"], tmp_path / "b", no_genomes)
     with pytest.raises(ValueError, match="gue/H3: expected EMP/H3"):
         read_task(TASKS["gue/H3"], tmp_path, no_genomes)
 

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from ldarnet import vocab
 from ldarnet.checkpoint import load_model, save_model
@@ -13,6 +14,7 @@ from ldarnet.finetune import metrics, predict
 from ldarnet.finetune.files import load_fitted
 from ldarnet.finetune.labelled_files import read_labelled
 from ldarnet.provenance import CheckpointError
+from ldarnet.train.run_folder import RunFolder
 
 from .command_line import run
 from .labelled_sequences import tiny_model, toy, write_csv
@@ -121,6 +123,31 @@ def test_all_layouts_are_read_alike(tmp_path):
         assert found.names == ["1", "2", "3"]
 
 
+def test_long_sequences_and_old_line_ends_are_read(tmp_path):
+    long = "ACGT" * 50_000  # more than the csv module takes in a field
+    (tmp_path / "a.csv").write_text(f"sequence,label\r{long},0\rACGT,1\r", newline="")
+    found = read_labelled(tmp_path / "a.csv", "classification")
+    assert [len(ids) for ids in found.sequences] == [200_000, 4]
+
+
+def test_a_folder_of_another_kind_of_run_is_left_alone(folder, tmp_path):
+    out = tmp_path / "run"
+    assert finetune(*arguments(folder, out, "--max-epochs", "1")).exit_code == 0
+    before = (out / "log.jsonl").read_bytes(), (out / "model.safetensors").read_bytes()
+    ended = finetune(*arguments(folder, out, "--mode", "probe"))
+    assert ended.exit_code == 1 and "holds a run of another kind" in ended.stderr
+    assert ((out / "log.jsonl").read_bytes(), (out / "model.safetensors").read_bytes()) == before
+    with RunFolder(tmp_path / "pretrained") as pretrained:
+        pretrained.save(3, {"x": torch.zeros(1)}, {"settings": '{"preset": "nano"}', "watch": {}})
+    ended = finetune(*arguments(folder, tmp_path / "pretrained"))
+    assert ended.exit_code == 1 and "holds a run of another kind" in ended.stderr
+
+
+def test_few_shot_figures_without_a_test_file_say_whose_they_are(folder, tmp_path):
+    words = arguments(folder, tmp_path / "run", "--mode", "probe", "--few-shot", test=None)
+    assert "figures are those of" in finetune(*words).stderr
+
+
 def test_several_labels_stand_in_one_column_or_in_several(tmp_path):
     (tmp_path / "one.csv").write_text('sequence,label\nAC,"0,1"\nGT,1;1\nGG,0 0\n')
     (tmp_path / "two.tsv").write_text("label_b\tsequence\tlabel_a\n0\tAC\t1\n1\tGT\t1\n0\tGG\t0\n")
@@ -167,9 +194,17 @@ def test_records_that_cannot_be_used_are_named(tmp_path, text, task, message):
     assert str(caught.value).startswith(str(path))
 
 
+PACKED = gzip.compress(b"sequence,label\n" + b"ACGTTGCA,0\n" * 9, mtime=0)
+FLIPPED = PACKED[:14] + bytes(255 - each for each in PACKED[14:24]) + PACKED[24:]
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
-    [(gzip.compress(b"sequence,label\nA,0\n", mtime=0)[:-6], "complete gzip data"), (b"\xff\xfe\x00", "expected text")],
+    [
+        (gzip.compress(b"sequence,label\nA,0\n", mtime=0)[:-6], "complete gzip data"),
+        (b"\xff\xfe\x00", "expected text"),
+        (FLIPPED, "complete gzip data"),
+    ],
 )
 def test_files_that_are_no_text_are_told(tmp_path, data, message):
     (tmp_path / "bad.csv").write_bytes(data)

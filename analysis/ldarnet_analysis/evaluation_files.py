@@ -35,6 +35,9 @@ def read_evaluation(folder: Path) -> Evaluation:
     records: dict[str, list[dict[str, Any]]] = {}
     for record in found:
         records.setdefault(str(record["task"]), []).append(record)
+    for task, some in records.items():
+        if len({record.get("folds_sha256") for record in some}) > 1:
+            raise ValueError(f"{folder}: results of {task} are of different sequences or folds, and cannot be compared")
     if not records:
         raise ValueError(f"{folder}: expected results of folds (folds/TASK/MODEL/fold0.seed0.json), found none")
     facts = [

@@ -43,6 +43,7 @@ def load_body(source: str, device: str = "cpu") -> Body:
     if named := KMERS.fullmatch(source):
         return Body(hashlib.sha256(source.encode()).hexdigest(), source, 0, _NO_LIMIT, k=int(named[1]))
     model = load_model(source, device=device)
+    model.config.check_reads_dna()
     assert model.provenance is not None
     return Body(
         model.provenance.sha256, model.provenance.source, model.num_parameters(), model.config.context_bp, model

@@ -28,6 +28,8 @@ class Scored:
     """float32 [test sequences, classes]"""
     num_epochs: int
     best_epoch: int
+    seconds: float
+    """Of fitting and scoring, without what was tried before; of a run that was killed and went on, all parts."""
 
 
 class FoldRun:
@@ -51,27 +53,35 @@ class FoldRun:
         self._store, self._say = store, say
 
     def run(self, num_seeds: int) -> Iterator[Path]:
-        """Fit and write what is not there yet, and give the file of every fold and seed."""
+        """Fit and write what is not there yet, and give the file of every fold and seed.
+
+        Raises ValueError where results are there of another model or other sequences, and, after all others were run,
+        where fits diverged.
+        """
+        diverged = []
         for fold in range(self._plan.num_folds):
             for seed in range(num_seeds):
                 path = self._store.fold_file(self._data.task, self._name, fold, seed)
+                where = f"fold {fold + 1} of {self._plan.num_folds}, seed {seed}"
                 if not self._is_there(path):
                     shared = self._share_states()
-                    started = time.monotonic()
                     chosen, trials = self._choose(self._plan.choosing_fold(fold))
                     settings = replace(chosen, seed=seed)
-                    scored = self._fit(fold, settings)
-                    record = self._record(fold, settings, scored, trials) | {
-                        "seconds": time.monotonic() - started,
-                        "shared_seconds": shared,
-                    }
+                    try:
+                        scored = self._fit(fold, settings)
+                    except Diverged as error:
+                        diverged.append(f"{where}: {error}")
+                        self._tell(diverged[-1])
+                        continue
+                    record = self._record(fold, settings, scored, trials) | {"shared_seconds": shared}
                     write_json(path, record)
-                    value, seconds = record["test"][self._data.task.metric], record["seconds"]
-                    where = f"fold {fold + 1} of {self._plan.num_folds}, seed {seed}"
-                    self._tell(f"{where}: {self._data.task.metric} {value:.3f} ({seconds:.1f} s)")
+                    value = record["test"][self._data.task.metric]
+                    self._tell(f"{where}: {self._data.task.metric} {value:.3f} ({scored.seconds:.1f} s)")
                 # Here, so that what a run left that was killed before this line goes too.
                 self._store.drop_work(self._data.task, self._name, fold, seed)
                 yield path
+        if diverged:
+            raise ValueError("; ".join(diverged))
 
     def _share_states(self) -> float:
         """Compute what all probes share, so that the seconds of a fold are its own; returns the seconds it took."""
@@ -81,16 +91,18 @@ class FoldRun:
         return time.monotonic() - started
 
     def _is_there(self, path: Path) -> bool:
-        """Whether a fold is done. ValueError where it was done with another model or other sequences."""
+        """Whether a fold or a trial is done. ValueError where it was done with another model or other sequences."""
         record = read_json(path)
         if record is None:
             return False
-        now = {"model_sha256": self._body.sha256, "folds_sha256": self._plan.sha256()}
-        wrong = [name for name, value in now.items() if record.get(name) != value]
+        wrong = [name for name, value in self._made_with().items() if record.get(name) != value]
         if wrong:
             what = "another model" if "model_sha256" in wrong else "other sequences or folds"
             raise ValueError(f"{path}: made with {what} of the same name; choose another --out, or another name")
         return True
+
+    def _made_with(self) -> dict[str, str]:
+        return {"model_sha256": self._body.sha256, "folds_sha256": self._plan.sha256()}
 
     def _choose(self, fold: int) -> tuple[FineTuneSettings, list[dict[str, Any]]]:
         """The settings that validate best on a fold, and what was tried; test sequences take no part."""
@@ -99,9 +111,10 @@ class FoldRun:
         trials = []
         for settings in self._tried:
             path = self._store.trial_file(self._data.task, self._name, fold, _key(settings))
-            trial = read_json(path)
+            trial = read_json(path) if self._is_there(path) else None
             if trial is None:
                 trial = {"learning_rate": settings.learning_rate, "batch_size": settings.batch_size}
+                trial |= self._made_with()
                 try:
                     trial["valid"] = self._fit(fold, settings).valid[self._data.task.metric]
                 except Diverged:
@@ -128,15 +141,20 @@ class FoldRun:
         assert self._body.model is not None, "check_mode() comes first"
         fitted = fit(self._body.model, train, valid, settings, self._work(fold, settings))
         best = fitted.history[fitted.best_epoch - 1]
-        return Scored(best["valid"], predict(fitted, test), len(fitted.history), fitted.best_epoch)
+        started = time.monotonic()
+        scores = predict(fitted, test)
+        seconds = sum(epoch["seconds"] for epoch in fitted.history) + time.monotonic() - started
+        return Scored(best["valid"], scores, len(fitted.history), fitted.best_epoch, seconds)
 
     def _probe(self, parts: Parts, settings: FineTuneSettings) -> Scored:
+        started = time.monotonic()
         train, valid = (States(self._states[index], self._examples.labels[index]) for index in parts[:2])
         found = fit_head(train, valid, settings)
         scores = found.head.scores_of(self._states[parts.test])
         if settings.reverse_complement_at_test:
             scores = (scores + found.head.scores_of(self._reverse_states[parts.test])) / 2
-        return Scored(found.history[found.best_epoch - 1]["valid"], scores, len(found.history), found.best_epoch)
+        valid_figures, seconds = found.history[found.best_epoch - 1]["valid"], time.monotonic() - started
+        return Scored(valid_figures, scores, len(found.history), found.best_epoch, seconds)
 
     @cached_property
     def _states(self) -> np.ndarray:
@@ -154,18 +172,16 @@ class FoldRun:
     ) -> dict[str, Any]:
         parts, task = self._plan.parts(fold), self._data.task
         labels = self._examples.labels[parts.test]
-        return {
+        return self._made_with() | {
             "task": task.name,
             "metric": task.metric,
             "num_classes": task.num_classes,
             "model": self._name,
-            "model_sha256": self._body.sha256,
             "model_source": Path(self._body.source).name,
             "num_parameters": self._body.num_parameters,
             "fold": fold,
             "num_folds": self._plan.num_folds,
             "scheme": self._plan.scheme,
-            "folds_sha256": self._plan.sha256(),
             "seed": settings.seed,
             "settings": {name: value for name, value in asdict(settings).items() if name not in NOT_IN_RECORD},
             "trials": trials,
@@ -173,6 +189,7 @@ class FoldRun:
             "sizes": {name: len(index) for name, index in parts._asdict().items()},
             "num_epochs": scored.num_epochs,
             "best_epoch": scored.best_epoch,
+            "seconds": scored.seconds,
             "valid": scored.valid,
             "test": metrics(labels, scored.scores, "classification"),
             "index": parts.test.tolist(),

@@ -5,6 +5,7 @@ Sequences that are equal, or reverse complements, stay together, and classes are
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -82,10 +83,23 @@ def plan_folds(data: TaskData, num_folds: int, *, seed: int = 0) -> FoldPlan:
             )
         folds = spread_folds(data, np.ones(len(data.labels), dtype=bool), num_folds, seed)
         return FoldPlan(task.name, "cross-validation", num_folds, tuple(folds.tolist()), data.sha256(), seed)
+    check_classes(data, ("test", "dev") if num_folds == 1 else ("test",))
     if num_folds == 1:
         return _published(data, seed)
     folds = spread_folds(data, data.splits != "test", num_folds, seed)
     return FoldPlan(task.name, "fixed test", num_folds, tuple(folds.tolist()), data.sha256(), seed)
+
+
+def check_classes(data: TaskData, splits: Sequence[str]) -> None:
+    """ValueError where a published split that is used as it is lacks a class: figures on it would say nothing."""
+    for split in splits:
+        counts = np.bincount(data.labels[data.splits == split], minlength=data.task.num_classes)
+        if split in data.split_names and (counts == 0).any():
+            absent = int(np.flatnonzero(counts == 0)[0])
+            raise ValueError(
+                f"{data.task.name}: no sequence of class {absent} in the {split} split; expected all "
+                f"{data.task.num_classes} classes"
+            )
 
 
 def _published(data: TaskData, seed: int) -> FoldPlan:

@@ -1,6 +1,7 @@
 """Finding the files of a task below a folder, and reading them as one set of examples with their published splits."""
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,9 +12,11 @@ import numpy as np
 
 from ldarnet.evaluate.coordinates import Genomes, cut_regions, read_regions
 from ldarnet.evaluate.readers import CSV_SUFFIXES, FASTA_SUFFIXES, layout_of, read_rows
-from ldarnet.evaluate.tasks import Task
+from ldarnet.evaluate.tasks import TASKS, Task
 
 DEV_NAMES = ("dev", "valid", "validation")
+_NT_FOLDERS = frozenset(Path(task.folder).name for task in TASKS.values() if task.suite == "nt")
+_PART = re.compile(r"-\d+-of-\d+\.")
 _SUFFIXES = {"gue": (*CSV_SUFFIXES, ".parquet"), "nt": (*FASTA_SUFFIXES, ".parquet"), "gb": (".csv",)}
 
 
@@ -98,7 +101,8 @@ def read_task(task: Task, data: Path, genomes: Genomes) -> TaskData:
                 labels.append(np.full(len(cut.sequences), number, dtype=np.int64))
                 missing += cut.missing
             else:
-                rows = read_rows(path, task.num_classes, only_task=task.folder)
+                is_shared = layout_of(path) == ".parquet" and path.parent.name != Path(task.folder).name
+                rows = read_rows(path, task.num_classes, only_task=task.folder, is_shared=is_shared)
                 sequences += rows.sequences
                 labels.append(rows.labels)
         splits += [split] * (len(sequences) - before)
@@ -138,7 +142,8 @@ def _sequence_files(task: Task, split: str, data: Path) -> list[Path]:
     names = DEV_NAMES if split == "dev" else (split,)
     holders = [(folder, _of_split(folder, names, task.suite)) for folder in _folders(task, data)]
     if task.suite == "nt":  # the suite as one table of all tasks
-        holders += [(each, _of_split(each, names, task.suite, ".parquet")) for each in (data, data / "data")]
+        shared = [each for each in (data, data / "data") if each.name not in _NT_FOLDERS]
+        holders += [(each, _of_split(each, names, task.suite, ".parquet")) for each in shared]
     folder = _one_folder(task, [folder for folder, paths in holders if paths])
     return [] if folder is None else dict(holders)[folder]
 
@@ -147,11 +152,14 @@ def _of_split(folder: Path, names: Iterable[str], suite: str, suffix: str | None
     suffixes = (suffix,) if suffix else _SUFFIXES[suite]
     if not folder.is_dir():
         return []
-    return sorted(
+    paths = sorted(
         path
         for path in folder.iterdir()
         if path.is_file() and layout_of(path) in suffixes and path.name.replace("-", ".").split(".")[0] in names
     )
+    if len(paths) > 1 and not all(_PART.search(path.name) for path in paths):
+        raise ValueError(f"{folder}: expected one file per split, got {paths[0].name} and {paths[1].name}")
+    return paths
 
 
 def _one_folder(task: Task, folders: list[Path]) -> Path | None:

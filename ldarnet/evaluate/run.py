@@ -47,7 +47,8 @@ class Outcome(NamedTuple):
     """What an evaluation came to."""
 
     num_folds: int
-    """Fold files that are there now, of this share of the work."""
+    """Fold files that are there now, of this share of the work; 0 where a share is empty, as there are more of them
+    than tasks and models."""
     failures: list[str]
 
 
@@ -59,12 +60,12 @@ def run_evaluation(request: EvaluationRequest, *, say: Say) -> Outcome:
     bodies = [load_body(source) for source in request.models.values()]
     for body in bodies:
         body.check_mode(request.settings.mode)
-    max_bp = request.max_bp or min(body.context_bp for body in bodies)
     num_seeds = request.num_seeds
     if request.settings.mode == "probe" and num_seeds > 1:
         say("note: nothing in a probe is random, so that all seeds give the same; one is run")
         num_seeds = 1
     store = Store(request.out)
+    max_bp = request.max_bp or _max_bp(store, min(body.context_bp for body in bodies))
     store.check_settings(_settings_record(request, max_bp))
     units = [(task, name) for task in tasks for name in request.models]
     if request.shard is not None:
@@ -80,7 +81,8 @@ def run_evaluation(request: EvaluationRequest, *, say: Say) -> Outcome:
                 examples, num_cropped = make_examples(data.sequences, data.labels, max_bp)
                 body = models(request.models[name])
                 run = FoldRun(name, body, data, plan, examples, num_cropped, tried, store, say)
-                num_folds += sum(1 for _ in run.run(num_seeds))
+                for _ in run.run(num_seeds):
+                    num_folds += 1
                 failure.unlink(missing_ok=True)
             except ValueError as error:
                 failures.append(str(error))
@@ -89,6 +91,12 @@ def run_evaluation(request: EvaluationRequest, *, say: Say) -> Outcome:
     if units and not num_folds:
         raise ValueError("nothing could be run:\n" + "\n".join(dict.fromkeys(failures)))
     return Outcome(num_folds, failures)
+
+
+def _max_bp(store: Store, shortest_context_bp: int) -> int:
+    """What sequences are cropped to: as the results in the folder were, where these models can read that much."""
+    earlier = store.settings().get("max_bp")
+    return earlier if isinstance(earlier, int) and earlier <= shortest_context_bp else shortest_context_bp
 
 
 def tasks_with_files(names: tuple[str, ...], data: Path) -> list[Task]:
@@ -114,6 +122,7 @@ def _prepare(
 ) -> tuple[TaskData, FoldPlan]:
     data = read_task(task, request.data, genomes)
     plan = plan_folds(data, request.num_folds)
+    store.check_folds(task, plan.sha256())  # before the facts are written that results are read with
     facts = write_task_facts(data, plan, store, request.pretraining)
     say(f"{task.name}: {', '.join(f'{name} {number:,}' for name, number in data.sizes().items())}; {plan.scheme}")
     for note in facts["notes"]:

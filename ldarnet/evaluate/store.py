@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ldarnet.evaluate.tasks import Task
+from ldarnet.plain_json import plain
 from ldarnet.tracks.atomic import write_text
 
 
@@ -27,8 +28,8 @@ class Store:
         path = self.folder / "settings.json"
         # Looked at before the settings are read: another share of the work may write them at this moment.
         is_used = self.folder.is_dir() and any(not each.name.startswith(".") for each in self.folder.iterdir())
-        earlier = read_json(path)
-        if earlier is None:
+        earlier = self.settings()
+        if not earlier:
             if is_used:
                 raise ValueError(f"--out {self.folder}: expected an empty folder, or one of an earlier evaluation")
             write_json(path, settings)
@@ -40,6 +41,10 @@ class Store:
                 f"--out {self.folder}: its results were made with {pairs}. Choose another folder, or these settings"
             )
 
+    def settings(self) -> dict[str, Any]:
+        """The settings that results here share; none in a new folder."""
+        return read_json(self.folder / "settings.json") or {}
+
     def task_file(self, task: Task, kind: str = "json") -> Path:
         """`kind`: json, folds.json or leakage.tsv."""
         return self.folder / "tasks" / f"{_file_name(task.name)}.{kind}"
@@ -47,6 +52,13 @@ class Store:
     def fold_file(self, task: Task, model: str, fold: int, seed: int) -> Path:
         """The result of one fold."""
         return self._unit("folds", task, model) / f"fold{fold}.seed{seed}.json"
+
+    def check_folds(self, task: Task, folds_sha256: str) -> None:
+        """ValueError where any model has results of the task on other sequences or other folds."""
+        for path in sorted((self.folder / "folds" / _file_name(task.name)).glob("*/fold*.json")):
+            record = read_json(path) or {}
+            if record.get("folds_sha256") != folds_sha256:
+                raise ValueError(f"{path}: made with other sequences or folds; choose another --out")
 
     def failure_file(self, task: Task, model: str) -> Path:
         """Why a model could not be run on a task."""
@@ -88,8 +100,8 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Write an object, replacing what is there in one step."""
-    write_with_folder(path, json.dumps(values, sort_keys=True) + "\n")
+    """Write an object, replacing what is there in one step; a number that is not finite becomes null."""
+    write_with_folder(path, json.dumps(plain(values), sort_keys=True) + "\n")
 
 
 def write_with_folder(path: Path, text: str) -> None:

@@ -1,7 +1,9 @@
 """What is written about a task before models are run: its sizes, how it differs from the published one, its leaks."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +29,11 @@ def write_task_facts(
     """
     path = store.task_file(data.task)
     earlier = read_json(path) or {}
-    asked = [Path(each).name for each in pretraining or () if each]
-    known = earlier.get("pretraining", {}).get("files", [])
-    if earlier.get("folds_sha256") == plan.sha256() and known == (asked or known):
+    fasta, bed = pretraining or (None, None)
+    asked = [Path(each) for each in (fasta and find_genome(fasta), bed) if each]
+    digests = [_sha256(file, file.stat().st_mtime_ns) for file in asked]
+    known = earlier.get("pretraining", {}).get("sha256", [])
+    if earlier.get("folds_sha256") == plan.sha256() and known == (digests or known):
         return earlier
     leaks = _leaks(data, plan)
     task = data.task
@@ -59,11 +63,18 @@ def write_task_facts(
         },
     }
     if pretraining is not None:
-        facts["pretraining"] = {"files": asked, **_seen(data, plan, *pretraining)}
+        names = [file.name for file in asked]
+        facts["pretraining"] = {"files": names, "sha256": digests, **_seen(data, plan, *pretraining)}
     write_with_folder(store.task_file(task, "folds.json"), plan.to_json())
     write_with_folder(store.task_file(task, "leakage.tsv"), _leaks_table(data, leaks))
     write_json(path, facts)
     return facts
+
+
+@lru_cache(maxsize=4)  # a genome is large, and every task asks
+def _sha256(path: Path, modified_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def leaks_summary(data: TaskData, plan: FoldPlan, leaks: dict[str, list[Leak]]) -> list[dict[str, Any]]:

@@ -186,6 +186,8 @@ class Epochs:
         if saved is None:
             folder.rewind_log(0)
             return
+        if not {"progress", "settings", "data"} <= saved.meta.keys():
+            raise ValueError(f"{folder.path}: holds a run of another kind; choose another folder")
         earlier = FineTuneSettings.from_json(saved.meta["settings"])
         if changed := self._settings.differences(earlier):
             said = "; ".join(f"{name} was {then}, now {now}" for name, (then, now) in changed.items())

@@ -136,6 +136,8 @@ def _probe(
     learned, watched = (States(pooled_states(body, each, settings), each.labels) for each in (train, valid))
     head, history, best = fit_head(learned, watched, settings)
     if files is not None:
+        if files.latest(say) is not None:
+            raise ValueError(f"{files.path}: holds a run of another kind, which a probe does not go on; choose another")
         files.rewind_log(0)
     for record in history:
         if files is not None:

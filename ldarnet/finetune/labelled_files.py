@@ -5,6 +5,7 @@ import gzip
 import io
 import math
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -43,13 +44,18 @@ class _Record(NamedTuple):
 
 
 def read_labelled(
-    path: Path, task: Task, *, sequence_column: str = "sequence", label_column: str = "label"
+    path: Path,
+    task: Task,
+    *,
+    sequence_column: str = "sequence",
+    label_column: str = "label",
+    num_classes: int | None = None,
 ) -> Labelled:
     """All records of a file; columns are found by name, whatever their order.
 
     Several columns that begin with the label column's name and a `_` make up a multi-label task. In FASTA the label
-    stands as `label=1` in the header, or behind its last `|`. Raises ValueError naming file, line and record for what
-    is not a sequence or not a label of the task, and OSError.
+    stands as `label=1` in the header, or behind its last `|`. With `num_classes`, classes are 0 to one less. Raises
+    ValueError naming file, line and record for what is not a sequence or not a label of the task, and OSError.
     """
     text = _text_of(path)
     if text.lstrip().startswith(">"):
@@ -63,6 +69,8 @@ def read_labelled(
             if not ids.size:
                 raise ValueError("expected bases, got an empty sequence")
             labels.append(parse_label(record.label, task))
+            if num_classes is not None and labels[-1] >= num_classes:
+                raise ValueError(f"expected a class, 0..{num_classes - 1}, got {labels[-1]}")
         except ValueError as error:
             raise ValueError(f"{path}: {record.where}: {error}") from None
         if labels[-1].shape != labels[0].shape:
@@ -105,20 +113,33 @@ def _text_of(path: Path) -> str:
     if data.startswith(GZIP_MAGIC):
         try:
             data = gzip.decompress(data)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise ValueError(f"{path}: expected complete gzip data ({error}); truncated download?") from None
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected text, got a byte that is none at offset {error.start:,}") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _table_rows(path: Path, text: str, delimiter: str) -> list[tuple[int, list[str]]]:
+    """Rows with the line each ends on; sequences may be longer than the csv module takes unasked."""
+    limit = csv.field_size_limit(max(len(text), 1))
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter)
+    try:
+        return [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise ValueError(f"{path}: line {reader.line_num}: no table that can be read: {error}") from None
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _table_records(path: Path, text: str, sequence_column: str, label_column: str) -> Iterator[_Record]:
     header = text.split("\n", 1)[0]
-    rows = csv.reader(io.StringIO(text), delimiter="\t" if "\t" in header else ",")
-    columns = [name.strip() for name in next(rows, [])]
-    if not columns:
+    rows = _table_rows(path, text, "\t" if "\t" in header else ",")
+    if not rows or not rows[0][1]:
         return
+    columns = [name.strip() for name in rows[0][1]]
     if repeated := sorted({name for name in columns if columns.count(name) > 1}):
         raise ValueError(f"{path}: line 1: expected every column once, got {', '.join(repeated)} more often")
     label_columns = [label_column] if label_column in columns else []
@@ -130,11 +151,11 @@ def _table_records(path: Path, text: str, sequence_column: str, label_column: st
         )
     names = [name for name in ("name", "id") if name in columns and name not in (sequence_column, *label_columns)]
     number = 0
-    for row in rows:
+    for line, row in rows[1:]:
         if not any(field.strip() for field in row):
             continue
         number += 1
-        where = f"line {rows.line_num}"
+        where = f"line {line}"
         if len(row) != len(columns):
             raise ValueError(f"{path}: {where}: expected {len(columns)} fields, as in the header, got {len(row)}")
         fields = dict(zip(columns, row, strict=True))

@@ -1,7 +1,6 @@
 """One run of `ldarnet finetune`: files in, a fitted model, its figures and its predictions out."""
 
 import json
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from ldarnet.finetune.predict import pooled_states, predict
 from ldarnet.finetune.probe import States
 from ldarnet.finetune.settings import FineTuneSettings
 from ldarnet.model import LDARNet
+from ldarnet.plain_json import plain
 from ldarnet.sidecar import versions
 from ldarnet.tracks.atomic import write_text
 
@@ -80,11 +80,13 @@ def run_finetune(request: FineTuneRequest, *, say: Say) -> dict[str, Any] | None
         record["test"] = metrics(split.examples.labels, scores, settings.task)
         write_text(request.out / "predictions.tsv", _predictions(split, scores, fitted))
     if request.few_shot:
+        if request.test is None:
+            say(f"few_shot.tsv: no --test was given, so its figures are those of {request.valid}")
         write_text(request.out / "few_shot.tsv", _few_shot_table(model, splits, settings))
     notes = model.provenance.notes if model.provenance else {}
     save_fitted(request.out, fitted.model, fitted.head, settings, max_bp, {**notes, **_notes(request, model)})
     record["seconds"] = round(time.monotonic() - started, 3)
-    write_text(request.out / "metrics.json", json.dumps(_plain(record), indent=2) + "\n")
+    write_text(request.out / "metrics.json", json.dumps(plain(record), indent=2) + "\n")
     say(f"{request.out / BODY_FILE}: the body, a model like any other; the head lies beside it")
     return record
 
@@ -187,12 +189,3 @@ def _few_shot_table(model: LDARNet, splits: Sequence[_Split], settings: FineTune
                 for name, mean in result.mean.items()
             ]
     return "\n".join(lines) + "\n"
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """The value with null for what is not a number."""
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

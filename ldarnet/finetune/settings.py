@@ -82,8 +82,11 @@ class FineTuneSettings:
 
     @classmethod
     def from_json(cls, text: str) -> "FineTuneSettings":
-        """Inverse of `to_json`."""
-        return cls(**json.loads(text))
+        """Inverse of `to_json`. Raises ValueError where the text holds other settings than those of fine-tuning."""
+        values = json.loads(text)
+        if not isinstance(values, dict) or set(values) != {each.name for each in fields(cls)}:
+            raise ValueError("expected the settings of a fine-tuning run, got those of something else")
+        return cls(**values)
 
     def differences(self, earlier: "FineTuneSettings") -> dict[str, tuple[Any, Any]]:
         """What an earlier part of the run was told otherwise, as name -> (then, now); without `MAY_CHANGE`."""
