@@ -12,7 +12,7 @@ from ldarnet.config import PRESETS
 from ldarnet.model import chunking
 from ldarnet.model.jit import run_in_pieces
 from ldarnet.model.mixers import BiMamba2, RMSNorm
-from ldarnet.model.ssd import BACKENDS, ssd_scan, use_backend
+from ldarnet.model.ssd import BACKENDS, fused, ssd_scan, use_backend
 
 LENGTHS = [1, 2, 63, 257]
 NAMES = ["y", "dx", "d dt", "dA", "dB", "dC", "dD"]
@@ -212,3 +212,19 @@ def test_pieces_cover_the_work_once(num_threads):
             assert sorted(done) == list(range(num_items))
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("body", ["raise RuntimeError('built for another torch')", "import no_such_module_at_all"])
+def test_a_mamba_ssm_that_cannot_be_imported_is_told_and_left_alone(tmp_path, monkeypatch, body):
+    (tmp_path / "mamba_ssm").mkdir()
+    (tmp_path / "mamba_ssm" / "__init__.py").write_text(body)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    fused._kernel.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match="mamba-ssm is installed but cannot be imported"):
+            assert not fused.is_available()
+        assert not fused.is_available(), "said once"
+    finally:
+        fused._kernel.cache_clear()
+        sys.modules.pop("selective_scan_cuda", None)
