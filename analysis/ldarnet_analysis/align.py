@@ -122,6 +122,7 @@ class Analysis:
         if len(tests) and not (tests["status"] == "ok").any():
             reasons = "; ".join(sorted(set(tests["reason"]))[:5])
             self._write_tables(findings, tests, controls, peaks, time.monotonic() - started)
+            (self.out / "report.html").unlink(missing_ok=True)  # of an earlier run: it would show other numbers
             raise ValueError(f"nothing could be tested ({reasons}); {self.out}/tests.tsv lists why")
         self._write_tables(findings, tests, controls, peaks, time.monotonic() - started)
         return tests
