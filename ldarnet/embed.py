@@ -14,7 +14,7 @@ from ldarnet.checkpoint import load_model
 from ldarnet.devices import pick_device
 from ldarnet.genome import Contig, Genome, Interval, Window, open_genome, parse_regions, plan_windows
 from ldarnet.model import LDARNet
-from ldarnet.tracks.atomic import TrackError, check_place, whole_file
+from ldarnet.tracks.atomic import TrackError, check_inputs_stay, check_place, whole_file
 
 LEVELS = ("base", "chunk")
 
@@ -62,6 +62,7 @@ def write_embeddings(
     if out.suffix != ".npz":
         raise TrackError(f"--out {out}: expected a name ending in .npz")
     check_place(out)
+    check_inputs_stay([out], (("--fasta", fasta), ("--regions", regions), ("--model", model)))
     with open_genome(fasta) as genome:
         for note in genome.notes:
             say(note)

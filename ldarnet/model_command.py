@@ -83,18 +83,22 @@ def tokens_command(
 ) -> None:
     """Learn byte pairs on the windows a run trains on: the fixed segmentation of a byte-pair twin."""
     with friendly_errors():
-        from ldarnet.tracks.atomic import write_text
+        from ldarnet.tracks.atomic import check_inputs_stay, check_place, write_text
         from ldarnet.train.byte_pairs import train_tokenizer
         from ldarnet.train.corpus import load_corpus
         from ldarnet.train.settings import load_settings
 
         if (config is None) == (not fasta):
             raise ValueError("expected genomes to learn on: --config or --fasta, one of the two")
+        check_place(out)
         table = {"intervals": str(intervals)} if intervals else {}
         overrides = {"genome": [{"fasta": file, **table} for file in fasta]} if fasta else {}
         settings = load_settings(config, overrides)
         if not settings.genomes:
             raise ValueError(f"{config}: expected [[genome]] tables, got shards alone: their windows have no numbers")
+        files = [("--fasta", each.fasta) for each in settings.genomes]
+        files += [("--intervals", each.intervals) for each in settings.genomes if each.intervals]
+        check_inputs_stay([out], [("--config", config), *files])
         corpus = load_corpus(settings.train_genomes(), settings.window_bp, settings.seed)
         tokenizer = train_tokenizer(corpus, tokens, bases)
         write_text(out, tokenizer.to_str(pretty=True))

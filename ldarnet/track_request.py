@@ -6,7 +6,7 @@ from pathlib import Path
 from ldarnet.genome import Shard
 from ldarnet.sidecar import sidecar_path
 from ldarnet.tracks import STDOUT, TrackError, check_target, format_of
-from ldarnet.tracks.atomic import check_place
+from ldarnet.tracks.atomic import check_inputs_stay, check_place
 
 
 class RequestError(ValueError):
@@ -54,9 +54,8 @@ def check_request(request: TrackRequest) -> None:
         if out != STDOUT:
             check_place(sidecar_path(out))
     written = [path for out in request.all_outputs if out != STDOUT for path in (out, sidecar_path(out))]
-    for option, source in (("--fasta", request.fasta), ("--regions", request.regions), ("--model", request.model)):
-        if source and any(_is_same_file(Path(source), path) for path in written):
-            raise TrackError(f"{source} is {option} and would be overwritten: choose another --out")
+    inputs = (("--fasta", request.fasta), ("--regions", request.regions), ("--model", request.model))
+    check_inputs_stay(written, inputs)
 
 
 def _check_options(request: TrackRequest) -> None:
@@ -90,10 +89,3 @@ def _check_formats(request: TrackRequest) -> None:
     if of_deviation == "bed":
         raise RequestError(f"--deviation-out: a deviation has no chunks; expected .bw, .bedGraph or .npz, got "
                            f"{request.deviation_out}")  # fmt: skip
-
-
-def _is_same_file(source: Path, out: Path) -> bool:
-    try:
-        return source.samefile(out)
-    except OSError:  # one of them is not there, or the source is no file at all
-        return False

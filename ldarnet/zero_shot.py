@@ -15,7 +15,7 @@ from ldarnet.genome import Genome, open_genome
 from ldarnet.model import LDARNet
 from ldarnet.orfs import Orf, find_orfs
 from ldarnet.sidecar import sidecar_path, versions, write_sidecar
-from ldarnet.tracks.atomic import TrackError, check_place, whole_file
+from ldarnet.tracks.atomic import TrackError, check_inputs_stay, check_place, whole_file
 from ldarnet.variant_effects import Method, VariantScore, score_variants
 from ldarnet.variants import read_variants
 
@@ -44,7 +44,7 @@ def write_variants(
     request: ZeroShotRequest, vcf: Path, *, both_strands: bool, with_orfs: bool, method: Method, say: Say
 ) -> None:
     """Score the variants of a VCF file into a TSV; pos is 1-based, as in VCF. Raises ValueError or OSError."""
-    _check(request)
+    _check(request, vcf)
     with open_genome(find_genome(request.fasta)) as genome:
         variants = read_variants(vcf, genome)
         model = _model(request)
@@ -95,9 +95,11 @@ def write_knock_outs(
     return scores
 
 
-def _check(request: ZeroShotRequest) -> None:
-    check_place(request.out)
-    check_place(sidecar_path(request.out))
+def _check(request: ZeroShotRequest, vcf: Path | None = None) -> None:
+    written = (request.out, sidecar_path(request.out))
+    for path in written:
+        check_place(path)
+    check_inputs_stay(written, (("--fasta", request.fasta), ("--vcf", vcf), ("--model", request.model)))
 
 
 def _model(request: ZeroShotRequest) -> LDARNet:

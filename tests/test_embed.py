@@ -65,7 +65,7 @@ def embed(fasta, model_file, **changes):
         "random_weights": False,
         "say": said.append,
     }
-    out = fasta.parent / "e.npz"
+    out = changes.pop("out", fasta.parent / "e.npz")
     summary = write_embeddings(str(fasta), out, **(settings | changes))
     with np.load(out, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}, summary, said
@@ -187,6 +187,15 @@ def test_nothing_to_embed_is_an_error(tmp_path, model_file):
     with pytest.raises(TrackError, match="holds neither a base other than N nor the start of a chunk"):
         embed(tmp_path / "n.fa", model_file, levels=("base",))
     assert [p.name for p in tmp_path.iterdir()] == ["n.fa"]
+
+
+def test_inputs_are_not_overwritten(fasta, model_file, tmp_path):
+    link = tmp_path / "link.npz"
+    link.symlink_to(fasta)
+    before = fasta.read_bytes()
+    with pytest.raises(TrackError, match=r"x\.fa is --fasta and would be overwritten"):
+        embed(fasta, model_file, out=link)
+    assert fasta.read_bytes() == before
 
 
 def test_a_full_disk_leaves_nothing(fasta, model_file, tmp_path):

@@ -292,3 +292,16 @@ def test_bad_input(arguments, exit_code, message):
     result = run(*arguments)
     assert result.exit_code == exit_code
     assert message in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_a_tokenizer_overwrites_no_input(tmp_path):
+    fasta = write_fasta(tmp_path / "x.fa", chr=letters(3, 3000))
+    config = tmp_path / "run.toml"
+    config.write_text('[[genome]]\nfasta = "x.fa"\n')
+    for inputs, source in ((("--config", config), config), (("--config", config), fasta), (("--fasta", fasta), fasta)):
+        before = source.read_bytes()
+        command = ["model", "tokens", *map(str, inputs), "--out", str(source), "--tokens", "30", "--bases", "20000"]
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 1
+        assert f"{source} is " in done.stderr and "would be overwritten" in done.stderr
+        assert source.read_bytes() == before

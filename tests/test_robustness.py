@@ -227,6 +227,22 @@ def test_consensus_needs_two_models(files, tmp_path):
     assert "expected two models or more, got 1" in result.stderr
 
 
+def test_the_consensus_overwrites_no_input(files, tmp_path):
+    _, arguments, _ = files
+    bed, as_sidecar = tmp_path / "r.bed", tmp_path / "c.bed.json"
+    for path in (bed, as_sidecar):
+        path.write_text("demo1\t1000\t5000\n")
+    for regions, consensus in ((bed, bed), (as_sidecar, tmp_path / "c.bed")):
+        result = robustness(*arguments, "--out", tmp_path / "out", "--regions", regions, "--consensus", consensus)
+        assert result.exit_code == 1
+        assert f"{regions} is --regions and would be overwritten" in result.stderr
+        assert regions.read_text() == "demo1\t1000\t5000\n"
+    with pytest.raises(ValueError, match="is --model and would be overwritten"):
+        link = tmp_path / "link.bw"
+        link.symlink_to(arguments[3])
+        measured(*arguments[1:6:2], consensus=link)
+
+
 def test_n_only_is_an_error(files, tmp_path):
     fasta = write_fasta(tmp_path / "n.fa", chr1="N" * 500)
     result = robustness("--fasta", fasta, "--model", files[1][3], *SMALL, "--out", tmp_path / "out")

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import re
+import shutil
 
 import numpy as np
 import pytest
@@ -275,6 +277,26 @@ def test_the_command_of_knock_outs(files):
     done = command("knockouts", *arguments, "--model", files / "masked.safetensors")
     assert done.exit_code == 1
     assert "to score knock-outs takes a causal model" in done.output
+
+
+def test_inputs_are_not_overwritten(files, tmp_path):
+    fasta, vcf, model = (shutil.copy(files / name, tmp_path / name) for name in ("g.fa", "v.vcf", "causal.safetensors"))
+    as_sidecar = shutil.copy(fasta, tmp_path / "x.tsv.json")
+    link = tmp_path / "link.tsv"
+    link.symlink_to(vcf)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for kind, out, source in (
+        ("variants", vcf, vcf),
+        ("variants", link, vcf),
+        ("variants", model, model),
+        ("knockouts", fasta, fasta),
+        ("knockouts", tmp_path / "x.tsv", as_sidecar),
+    ):
+        read = ("--fasta", as_sidecar if source == as_sidecar else fasta, "--model", model)
+        done = command(kind, *read, "--out", out, *(("--vcf", vcf) if kind == "variants" else ()))
+        assert done.exit_code == 1
+        assert re.search(rf"error: {re.escape(str(source))} is --\w+ and would be overwritten", done.stderr)
+    assert before == {path: path.read_bytes() for path in tmp_path.iterdir()}
 
 
 @pytest.mark.parametrize(

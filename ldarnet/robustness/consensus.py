@@ -11,19 +11,26 @@ import numpy as np
 from ldarnet.boundaries import BatchRunner, RegionFilter, Stretch, TrackSettings, planned_batches
 from ldarnet.genome import Genome, Interval
 from ldarnet.model import LDARNet
-from ldarnet.sidecar import versions, write_sidecar
+from ldarnet.sidecar import sidecar_path, versions, write_sidecar
 from ldarnet.tracks import TrackError, format_of, open_writer
-from ldarnet.tracks.atomic import STDOUT, check_place
+from ldarnet.tracks.atomic import STDOUT, check_inputs_stay, check_place
 
 
-def check_consensus(out: Path, num_models: int) -> None:
-    """Raise ValueError, before any work is done, where no such track can be written."""
-    if num_models < 2:
-        raise ValueError(f"--consensus {out}: expected two models or more, got {num_models}: repeat --model")
+def check_consensus(out: Path, sources: Sequence[str], *, fasta: str, regions: str | None) -> None:
+    """Raise ValueError, before any work is done, where no such track can be written, or only over an input.
+
+    `sources` name the models.
+    """
+    if len(sources) < 2:
+        raise ValueError(f"--consensus {out}: expected two models or more, got {len(sources)}: repeat --model")
     if out == STDOUT:
         raise TrackError("--consensus: expected the name of a file, got -")
     format_of(out)
-    check_place(out)
+    written = (out, sidecar_path(out))
+    for path in written:
+        check_place(path)
+    models = [("--model", source) for source in sources]
+    check_inputs_stay(written, [("--fasta", fasta), ("--regions", regions), *models])
 
 
 def consensus_stretches(

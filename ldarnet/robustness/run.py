@@ -46,7 +46,7 @@ def run_robustness(request: RobustnessRequest, *, say: Callable[[str], None]) ->
     Raises ValueError or OSError for bad input: before anything is computed, where it can be seen before.
     """
     if request.consensus is not None:
-        check_consensus(request.consensus, len(request.models))
+        check_consensus(request.consensus, request.models, fasta=request.fasta, regions=request.regions)
     device = pick_device(request.device)
     models = load_models(request.models, device)
     window_bp = request.window_bp or min(model.config.context_bp for model in models.values())

@@ -4,7 +4,7 @@ import errno
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -34,6 +34,24 @@ def check_place(path: Path) -> None:
         raise TrackError(f"cannot write {path}: it is not a regular file (for standard output use -)")
     if not os.access(path.resolve().parent, os.W_OK | os.X_OK):
         raise TrackError(f"cannot write {path}: no permission to write in folder {path.resolve().parent}")
+
+
+def check_inputs_stay(written: Iterable[Path], inputs: Iterable[tuple[str, str | Path | None]]) -> None:
+    """Raise TrackError where a file that will be written is one that is read, whatever its names (links too).
+
+    `inputs` are options and what they were given: a file, the name of something that is no file, or None.
+    """
+    targets = [path for path in written if path != STDOUT]
+    for option, source in inputs:
+        if source and any(_is_same_file(Path(source), path) for path in targets):
+            raise TrackError(f"{source} is {option} and would be overwritten: choose another --out")
+
+
+def _is_same_file(source: Path, out: Path) -> bool:
+    try:
+        return source.samefile(out)
+    except (OSError, ValueError):  # one of them is not there, or the source is no file at all
+        return False
 
 
 class PartialFile:
