@@ -6,14 +6,18 @@ import pytest
 import torch
 
 from ldarnet.config import PRESETS
+from ldarnet.model.chunking import Tokens
+from ldarnet.model.ldarnet import Stack
 from ldarnet.model.mixers import BiMamba2, RMSNorm
 from ldarnet.model.ssd import use_backend
 from ldarnet.model.whole_layer import fits, whole_layer
+from tests.sibling_models import tiny_config
 
 SHAPES = {
     "nano": (64, {"d_state": 32}),
     "wide": (128, {"d_state": 16, "head_dim": 32}),
     "two taps": (16, {"d_state": 16, "head_dim": 16, "d_conv": 2}),
+    "as many taps as there is room for": (16, {"d_state": 16, "head_dim": 16, "d_conv": 32}),
     "causal": (32, {"d_state": 16, "head_dim": 16, "objective": "causal"}),
     "sum": (32, {"d_state": 16, "head_dim": 64, "fusion": "sum"}),
 }
@@ -60,3 +64,16 @@ def test_padding_does_not_change_a_sequence():
 def test_sizes_outside_tiles_go_the_ordinary_way():
     norm, mixer = RMSNorm(24), BiMamba2(24, replace(PRESETS["ldarnet-nano"], d_state=20, head_dim=16))
     assert not fits(torch.randn(1, 8, 24), norm, mixer)
+
+
+@pytest.mark.parametrize("num_taps", [33, 40, 64])
+def test_more_taps_than_there_is_room_for_go_the_ordinary_way(num_taps):
+    torch.manual_seed(0)
+    config = replace(tiny_config("ldarnet-nano"), d_state=16, d_conv=num_taps)
+    stack = Stack("m1", 0, config)
+    x, tokens = torch.randn(2, 150, 16), Tokens()
+    with torch.inference_mode():
+        got = stack(x, tokens, "exact")
+        with use_backend("reference"):
+            want = stack(x, tokens, "exact")
+    torch.testing.assert_close(got, want, atol=2e-5, rtol=1e-5)

@@ -20,6 +20,8 @@ def fits(x: Tensor, norm: torch.nn.Module, mixer: torch.nn.Module) -> bool:
         return False
     if not (isinstance(mixer, BiMamba2) and isinstance(norm, RMSNorm)):
         return False
+    if num_new_rows(mixer.num_taps) < 1:  # the convolution reaches over all rows that lie in the cache together
+        return False
     sizes = (x.shape[-1], mixer.d_inner, mixer.d_state)
     return mixer.in_proj.weight.dtype == torch.float32 and all(size % BLOCK == 0 for size in sizes)
 
@@ -40,7 +42,7 @@ def whole_layer(x: Tensor, valid: Tensor | None, norm: RMSNorm, mixer: BiMamba2)
     pairs = native_bfloat16()
     as_read = paired if pairs else _as_it_is
     weights = (*map(as_read, projections), mixer.conv_weight.permute(0, 2, 1), mixer.conv_bias, mixer.dt_bias)
-    new_rows = ROWS - 2 * (mixer.num_taps - 1)
+    new_rows = num_new_rows(mixer.num_taps)
     arrays = (*_arrays(x, lengths, norm.weight), np.float32(NORM_EPS), pairs, *_arrays(*weights, z, u, B, C, steps))
     run_in_pieces(enter, batch * -(-length // new_rows), *arrays)
 
@@ -52,6 +54,11 @@ def whole_layer(x: Tensor, valid: Tensor | None, norm: RMSNorm, mixer: BiMamba2)
     factors = (np.float32(mixer.scale), np.float32(NORM_EPS), pairs)
     run_in_pieces(leave, -(-batch * length // ROWS), *rows, *factors, *_arrays(as_read(mixer.out_proj.weight.t()), out))
     return out.unflatten(0, (batch, length))
+
+
+def num_new_rows(num_taps: int) -> int:
+    """Bases that one stretch of the first pass finishes: the others it reads for the convolution of these alone."""
+    return ROWS - 2 * (num_taps - 1)
 
 
 def _as_it_is(weight: Tensor) -> Tensor:
