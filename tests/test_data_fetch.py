@@ -109,6 +109,19 @@ def test_what_is_whole_stays_until_the_new_one_is(server, how, tmp_path):
     assert sorted(path.name for path in (tmp_path / "cache/data").iterdir() if path.is_dir()) == ["x"]
 
 
+def test_parts_of_a_new_copy_are_kept_for_the_next_try(server, how, tmp_path):
+    first = get(bed(), how())
+    server.files["/pub.org/x.bed"] = body = BED * 200
+    server.script["/pub.org/x.bed"] = [("cut", 300), 404]
+    with pytest.raises(DataError):
+        get(bed(), how(again=True))
+    assert read_receipt(tmp_path / "cache", "x") == first and verify(tmp_path / "cache", "x") == []
+    server.script.clear()
+    server.asked.clear()
+    assert get(bed(), how(again=True)).files[0].num_bytes == len(body)
+    assert server.ranges_asked()[0] is not None, "it went on where it was"
+
+
 def test_another_address_in_the_manifest_is_fetched(server, how):
     get(bed(), how())
     server.files["/pub.org/v2.bed"] = b"chrA\t1\t2\n"
@@ -159,6 +172,13 @@ def test_damaged_gzip_is_seen_without_a_checksum(server, how, tmp_path):
     with pytest.raises(DataError, match=r"tiny.fa.gz: damaged gzip data"):
         get(genome(), how())
     assert list((tmp_path / "cache/data/tiny").iterdir()) == []
+
+
+def test_a_page_instead_of_packed_data_is_refused(server, how, tmp_path):
+    server.files["/pub.org/x.gtf.gz"] = b"<html>log in first</html>"
+    with pytest.raises(DataError, match=r"x.gtf.gz: expected gzip data, got b'<html>"):
+        get(bed(url="https://pub.org/x.gtf.gz"), how())
+    assert read_receipt(tmp_path / "cache", "x") is None
 
 
 def test_a_page_instead_of_a_genome_is_refused(server, how):

@@ -64,9 +64,9 @@ def read_receipt(root: Path, name: str) -> Receipt | None:
     return receipt if is_whole and files else None
 
 
-def write_receipt(root: Path, receipt: Receipt) -> None:
-    """Keep a receipt: from here on the entry counts as fetched."""
-    path = entry_folder(root, receipt.name) / RECEIPT
+def write_receipt(folder: Path, receipt: Receipt) -> None:
+    """Keep a receipt in the folder of its entry: from here on it counts as fetched."""
+    path = folder / RECEIPT
     part = path.with_name(f"{RECEIPT}.part")
     part.write_text(json.dumps(asdict(receipt), indent=2) + "\n", encoding="utf-8")
     part.replace(path)

@@ -2,8 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,9 +41,14 @@ def get(entry: Entry, how: Fetching) -> Receipt:
         folder = entry_folder(how.root, entry.name)
         if receipt:
             how.say(f"{entry.name}: fetched anew ({'asked for' if how.again else 'its address has changed'})")
-        with _set_aside(folder, receipt is not None):
-            folder.mkdir(parents=True, exist_ok=True)
-            return _fetch(entry, folder, how)
+        # What is whole stays until what is fetched now is whole too; parts of that stay for the next try.
+        fresh = folder.with_name(f".{folder.name}.new") if receipt else folder
+        fresh.mkdir(parents=True, exist_ok=True)
+        receipt = _fetch(entry, fresh, how)
+        if fresh != folder:
+            shutil.rmtree(folder)
+            fresh.replace(folder)
+        return receipt
 
 
 def verify(root: Path, name: str) -> list[str]:
@@ -62,23 +66,6 @@ def verify(root: Path, name: str) -> list[str]:
                 f"run ldarnet data get --again {name}"
             )
     return wrong
-
-
-@contextmanager
-def _set_aside(folder: Path, is_whole: bool) -> Iterator[None]:
-    """What is whole gives way to what is fetched now, and comes back if that fails."""
-    old = folder.with_name(f".{folder.name}.old")
-    if is_whole:
-        shutil.rmtree(old, ignore_errors=True)
-        folder.replace(old)
-    try:
-        yield
-    except BaseException:
-        if is_whole:
-            shutil.rmtree(folder, ignore_errors=True)
-            old.replace(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _addresses(entry: Entry, receipt: Receipt) -> tuple[str, ...]:
@@ -102,7 +89,7 @@ def _fetch(entry: Entry, folder: Path, how: Fetching) -> Receipt:
     receipt = Receipt(
         entry.name, urls, datetime.now(UTC).isoformat(timespec="seconds"), tuple(verified), main, tuple(files)
     )
-    write_receipt(how.root, receipt)
+    write_receipt(folder, receipt)
     return receipt
 
 

@@ -30,6 +30,11 @@ def prepare(entry: Entry, file: Path, cache_dir: Path, say: Callable[[str], None
         return files
     with file.open("rb") as opened:
         head = opened.read(HEAD_BYTES)
+    if file.suffix == ".gz" and not head.startswith(GZIP_MAGIC):
+        file.unlink()
+        raise DataError(
+            f"{file.name}: expected gzip data, got {head[:20]!r}: a page of a proxy or a log-in? The file is removed"
+        )
     if isinstance(entry, Genome):
         if head.startswith(GZIP_MAGIC) and not is_bgzf(head):
             say(f"{entry.name}: from gzip to bgzip, which can be read anywhere without a copy")
