@@ -95,6 +95,32 @@ def test_the_hub_is_an_assembly_whose_paths_resolve(exported):
         assert dict(twobit.contigs) == explorer_files.LENGTHS_BP
 
 
+def test_a_folder_is_exported_again_from_its_own_files(exported):
+    """Files of the folder, under swapped labels: none is lost, and each is where its label says."""
+    _, folder, _ = exported
+    before = {path.name: path.read_bytes() for path in (folder / "tracks").iterdir()}
+    sparse, residual = (folder / "tracks" / f"{name}.bw" for name in ("sparse", "residual"))
+    again = Inputs(
+        (TrackFile("residual", sparse), TrackFile("sparse", residual)),
+        folder / "genome.2bit",
+        folder / "tracks" / "genes.gtf",
+    )
+    for _ in range(2):
+        export_files(again, folder, VIEW)
+        after = {path.name: path.read_bytes() for path in (folder / "tracks").iterdir()}
+        assert after.keys() == before.keys()
+        before["sparse.bw"], before["residual.bw"] = before["residual.bw"], before["sparse.bw"]
+        assert after == before
+
+
+def test_tracks_of_the_hub_have_names_of_their_own(tmp_path):
+    track = explorer_files.write_track(tmp_path / "probs.bw")
+    files = tuple(TrackFile(label, track) for label in ("p+", "p-", "+", "-"))
+    export_files(Inputs(files, explorer_files.write_genome(tmp_path)), tmp_path / "hub", VIEW)
+    names = [each["track"] for each in stanzas(tmp_path / "hub" / "trackDb.txt")]
+    assert len(set(names)) == 4
+
+
 def test_tracks_keep_their_values(exported):
     inputs, folder, lines = exported
     files = sorted((folder / "tracks").glob("*.bw"))

@@ -115,7 +115,7 @@ def test_what_is_not_found_is_said_once_with_names_like_it(inputs):
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ({"locus": "../../etc/passwd"}, "no contig ''; the contigs are chr1, chr2"),
+        ({"locus": "../../etc/passwd"}, "no contig '../../etc/passwd'; the contigs are chr1, chr2"),
         ({"locus": "chr1:50-10"}, "expected start < end"),
         ({"locus": "chr1:99999-100000"}, "which has 12,000 bases"),
         ({"locus": "chr1:0-100", "tracks": "/etc/passwd"}, "no track '/etc/passwd'"),

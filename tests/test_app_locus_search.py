@@ -4,10 +4,11 @@ import pytest
 
 pytest.importorskip("pybigtools")
 
+from ldarnet.genome import Contig
 from ldarnet_app.locus_search import SITE_SPAN_BP, NotFound, Places, found
 from ldarnet_app.sources.genes import gene_index
 from ldarnet_app.sources.sites import site_index
-from ldarnet_app.view import View
+from ldarnet_app.view import View, view_of_locus
 from tests.locus_inputs import CONTIGS, write_inputs
 
 VIEW = View("chr2", 0, 100, flipped=True, overlaid=True)
@@ -38,6 +39,41 @@ def test_genes_sites_and_loci(places, text, locus):
 def test_a_site_is_seen_even_from_a_wide_view(places):
     view, _ = found("acceptor:chr1:5100:-", View("chr1", 0, 1_000_000), places)
     assert view.span_bp == SITE_SPAN_BP
+
+
+def test_a_contig_without_its_chr_is_found():
+    assert found("1:10-60", VIEW, Places(CONTIGS, None, None)).view.locus == "chr1:10-60"
+    assert view_of_locus("2", CONTIGS).locus == "chr2:0-300"
+    with pytest.raises(ValueError, match="no contig 'chr99'"):
+        view_of_locus("chr99", CONTIGS)
+
+
+def test_a_site_on_a_contig_that_the_genome_lacks_is_told(places):
+    with pytest.raises(ValueError, match="lies on chr1, which the genome does not have"):
+        found("acceptor:chr1:5100:-", View("chr2", 0, 100), places._replace(contigs=CONTIGS[1:]))
+
+
+def test_of_copies_far_apart_the_first_is_shown(tmp_path):
+    contigs = (Contig("chr1", 20_000_000),)
+    rows = [(10_000, 10_100), (10_050, 10_200), (9_990_000, 9_990_100)]
+    text = "".join(f"chr1\t{a}\t{b}\tY_RNA|{i}\t0\t+\t{a}\t{a}\t0\t1\t{b - a},\t0,\n" for i, (a, b) in enumerate(rows))
+    (tmp_path / "genes.bed").write_text(text)
+    view, note = found(
+        "Y_RNA", View("chr1", 0, 100), Places(contigs, gene_index(tmp_path / "genes.bed", contigs), None)
+    )
+    assert view.start < 10_000 and 10_200 < view.end < 11_000
+    assert note == "Y_RNA: the first of 2 places on chr1."
+
+
+def test_genes_that_differ_in_case_only_are_told_apart(tmp_path):
+    text = "".join(
+        f"{chrom}\t{at}\t{at + 50}\t{name}|t\t0\t+\t{at}\t{at}\t0\t1\t50,\t0,\n"
+        for chrom, at, name in (("chr1", 100, "dl"), ("chr2", 200, "Dl"))
+    )
+    (tmp_path / "genes.bed").write_text(text)
+    places = Places(CONTIGS, gene_index(tmp_path / "genes.bed", CONTIGS), None)
+    assert found("dl", VIEW, places).view.chrom == "chr1"
+    assert found("Dl", VIEW, places).view.chrom == "chr2"
 
 
 def test_names_like_it_are_suggested(places):

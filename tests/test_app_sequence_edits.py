@@ -5,7 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+pytest.importorskip("streamlit")
+
+from ldarnet_app.charts.sequence_parts import letters
 from ldarnet_app.edits import MOTIFS, Edit, align, along, apply_edits, changed_cuts, parse_edits
+from ldarnet_app.pages.sequence_edits import _columns
+from ldarnet_app.theme import LIGHT
 
 SEQUENCE = "ACGTACGTAC"
 NAN = np.nan
@@ -97,3 +102,24 @@ def test_cuts_gained_and_lost_by_the_base_right_of_them():
         ("gained in the bases inserted", None, 3),
         ("gained", 5, 6),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "length", "first", "last"),
+    [
+        ("ins400" + "A" * 200, 400, 400, 600),
+        ("ins200" + "A" * 200, 400, 200, 400),
+        ("ins0TT", 10, 0, 2),
+        ("C5T", 10, 5, 6),
+    ],
+)
+def test_an_edit_is_drawn_where_its_bases_stand(text, length, first, last):
+    sequence = "ACGT" * (length // 4) + "AC" * (length % 4 // 2)
+    edits = parse_edits(text, sequence)
+    alignment = align(len(sequence), edits)
+    found = _columns(edits, alignment)
+    assert found[0] == first and found[1] >= last
+
+
+def test_no_letters_where_a_side_has_none():
+    assert letters([], np.empty(0, dtype=np.int64), np.empty(0), LIGHT, 1) == []

@@ -170,6 +170,24 @@ def test_a_long_annotation_is_read_beside_the_page(tmp_path, monkeypatch):
     assert index.names == ["A"]
 
 
+def test_a_broken_annotation_is_read_once_until_it_changes(tmp_path, monkeypatch):
+    """The page asks again and again while it waits; the failure must be what it gets, not another wait."""
+    calls = []
+
+    def counted(annotation, contigs):
+        calls.append(annotation)
+        return gene_index(annotation, contigs)
+
+    monkeypatch.setattr(gene_loading, "gene_index", counted)
+    path = _written(tmp_path, "no\tannotation\n")
+    for _ in range(3):
+        with pytest.raises(ValueError, match="expected a line of GTF, GFF3 or BED"):
+            gene_loading.genes_within(path, CONTIGS, 10.0)
+    assert len(calls) == 1
+    path = _written(tmp_path, GOOD)
+    assert gene_loading.genes_within(path, CONTIGS, 10.0).names == ["A"]
+
+
 def test_the_error_of_an_annotation_reaches_every_asker(tmp_path):
     path = _written(tmp_path, "nonsense\n")
     for _ in range(2):

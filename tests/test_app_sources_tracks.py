@@ -101,6 +101,8 @@ def test_cuts_are_above_one_half_and_only_probabilities_have_them(tmp_path, suff
     track = _write(tmp_path / f"p{suffix}", values)
     assert np.flatnonzero(read_window(track, CONTIGS[0], 0, 20).has_cut).tolist() == [4, 5]
     assert is_probability(track.path)
+    first_is_empty = _write(tmp_path / "part.npz", np.array([0.5], np.float32), (Contig("chr0", 9), Contig("chr1", 9)))
+    assert is_probability(first_is_empty.path)
     residual = _write(tmp_path / f"residual{suffix}", values - np.float32(0.3))
     assert not is_probability(residual.path)
     assert not read_window(residual, CONTIGS[0], 0, 20).is_probability

@@ -42,13 +42,17 @@ def export_files(inputs: Inputs, folder: Path, view: View | None) -> list[str]:
     (folder / "tracks").mkdir(parents=True, exist_ok=True)
     with open_genome(inputs.fasta) as genome:
         write_twobit(genome, folder / GENOME_FILE)
-        tracks = _export_tracks(inputs.tracks, genome, folder)
+        staged: list[Path] = []
+        tracks = _export_tracks(inputs.tracks, genome, folder, staged)
         locus = view or _start_view(genome)
         num_contigs = len(genome.contigs)
     annotation = None
     if inputs.annotation is not None:
         annotation = f"tracks/{_plain(inputs.annotation.name)}"
-        _link(inputs.annotation, folder / annotation)
+        _stage(inputs.annotation, folder / annotation, staged)
+    for target in staged:
+        _part(target).replace(target)
+        _part(target).unlink(missing_ok=True)  # where both were names of one file already, nothing was renamed
     texts = {"igv_session.xml": igv_session(GENOME_FILE, tracks, annotation, locus)}
     texts |= hub_files(_plain(inputs.fasta.name.partition(".")[0]), GENOME_FILE, tracks, locus)
     for name, text in texts.items():
@@ -59,12 +63,16 @@ def export_files(inputs: Inputs, folder: Path, view: View | None) -> list[str]:
         f"{folder / 'igv_session.xml'}: open it in IGV 2.17 or later (File > Open Session)",
         f"{folder / 'hub.txt'}: put the folder on a web server, give its address to UCSC (My Data > Track Hubs)",
     ]
+    if inputs.results is not None:
+        lines.append("results and their residual track are not in it; give residual.bw as a --track to have it there")
     if annotation is not None:
         lines.append("the hub holds no genes, which UCSC takes as bigBed only; the IGV session does")
     return lines
 
 
-def _export_tracks(files: tuple[TrackFile, ...], genome: Genome, folder: Path) -> list[ExportedTrack]:
+def _export_tracks(
+    files: tuple[TrackFile, ...], genome: Genome, folder: Path, staged: list[Path]
+) -> list[ExportedTrack]:
     tracks: list[ExportedTrack] = []
     for number, each in enumerate(files):
         name = _plain(each.label)
@@ -72,20 +80,28 @@ def _export_tracks(files: tuple[TrackFile, ...], genome: Genome, folder: Path) -
             name = f"{name}_{number + 1}"
         path = f"tracks/{name}.bw"
         if format_of(each.path) == "bigwig":
-            _link(each.path, folder / path)
+            _stage(each.path, folder / path, staged)
         else:
-            _convert(each.path, folder / path, genome)
-        low, high = _axis(folder / path)
+            _convert(each.path, _part(folder / path), genome)
+            staged.append(folder / path)
+        low, high = _axis(_part(folder / path))
         tracks.append(ExportedTrack(each.label, name, path, low, high, SERIES[number % len(SERIES)]))
     return tracks
 
 
-def _link(source: Path, target: Path) -> None:
-    target.unlink(missing_ok=True)
+def _part(target: Path) -> Path:
+    """The name of a file until all are there: what is exported may lie in the folder, under the name of another."""
+    return target.with_name(f".part.{target.name}")
+
+
+def _stage(source: Path, target: Path, staged: list[Path]) -> None:
+    part = _part(target)
+    part.unlink(missing_ok=True)
     try:
-        os.link(source.resolve(), target)
+        os.link(source.resolve(), part)
     except OSError:
-        shutil.copyfile(source, target)
+        shutil.copyfile(source, part)
+    staged.append(target)
 
 
 def _convert(source: Path, target: Path, genome: Genome) -> None:

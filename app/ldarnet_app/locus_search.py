@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ldarnet.genome import Contig
-from ldarnet_app.sources.genes import GeneIndex
+from ldarnet_app.sources.genes import GeneIndex, Model
 from ldarnet_app.sources.sites import Site, SiteIndex
-from ldarnet_app.view import Located, View, centered, fitted, located
+from ldarnet_app.view import MAX_SPAN_BP, Located, View, centered, fitted, located
 
 GENE_MARGIN = 0.1
 SITE_SPAN_BP = 400
@@ -38,17 +38,37 @@ def found(text: str, view: View, places: Places) -> Located:
     text, (contigs, genes, sites) = text.strip(), places
     site = sites.named(text) if sites else None
     if site is not None:
+        if site.chrom not in dict(contigs):
+            raise ValueError(f"site {text!r} lies on {site.chrom}, which the genome does not have")
         return Located(at_site(view, site, contigs), "")
     models = genes.gene(text) if genes else []
     if models:
-        start, end = min(model.start for model in models), max(model.end for model in models)
+        copies = _copies(models)
+        start, end = copies[0]
         margin = round(GENE_MARGIN * (end - start)) + 1
         shown = replace(view, chrom=models[0].chrom, start=start - margin, end=end + margin)
-        return Located(fitted(shown, contigs), "")
+        note = f"{text}: the first of {len(copies)} places on {shown.chrom}." if len(copies) > 1 else ""
+        if end - start > MAX_SPAN_BP:
+            note = f"{text} is longer than the {MAX_SPAN_BP:,} bases that can be shown at once: this is its middle."
+        return Located(fitted(shown, contigs), note)
     if ":" not in text and text not in dict(contigs):
         raise _not_found(text, contigs, genes)
     place = located(text, contigs)
     return Located(replace(view, chrom=place.view.chrom, start=place.view.start, end=place.view.end), place.note)
+
+
+def _copies(models: Sequence[Model]) -> list[tuple[int, int]]:
+    """The stretches that the transcripts of a name cover: one, or several too far apart to be shown together."""
+    spans = sorted((model.start, model.end) for model in models)
+    if max(end for _, end in spans) - spans[0][0] <= MAX_SPAN_BP:
+        return [(spans[0][0], max(end for _, end in spans))]
+    copies = [spans[0]]
+    for start, end in spans[1:]:
+        if start <= copies[-1][1]:
+            copies[-1] = copies[-1][0], max(end, copies[-1][1])
+        else:
+            copies.append((start, end))
+    return copies
 
 
 def at_site(view: View, site: Site, contigs: Sequence[Contig]) -> View:

@@ -73,8 +73,9 @@ def running_server(
         env={**os.environ, **_environment(address)},
     )
     try:
-        url = f"http://{'localhost' if address == LOOPBACK else address}:{port}"
-        _wait_until_it_answers(process, f"http://{address}:{port}/_stcore/health")
+        host = f"[{address}]" if ":" in address else address
+        url = f"http://{'localhost' if address == LOOPBACK else host}:{port}"
+        _wait_until_it_answers(process, f"http://{host}:{port}/_stcore/health")
         yield process, url
     finally:
         _stop(process)
@@ -106,7 +107,8 @@ def server_command(inputs: Inputs, port: int, address: str) -> list[str]:
 def _environment(address: str) -> dict[str, str]:
     # A page elsewhere could give its own name this machine's address, and so pass for the same origin. Not an option
     # of the command line, which older versions of Streamlit would refuse.
-    return {"STREAMLIT_SERVER_ALLOWED_HOSTS": "localhost 127.0.0.1 ::1"} if _is_loopback(address) else {}
+    hosts = dict.fromkeys(("localhost", "127.0.0.1", "::1", address))
+    return {"STREAMLIT_SERVER_ALLOWED_HOSTS": " ".join(hosts)} if _is_loopback(address) else {}
 
 
 def _is_loopback(address: str) -> bool:

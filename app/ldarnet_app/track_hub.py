@@ -35,13 +35,13 @@ def hub_files(genome: str, twobit: str, tracks: Sequence["ExportedTrack"], view:
     return {
         "hub.txt": _stanza(hub),
         "genomes.txt": _stanza(assembly),
-        "trackDb.txt": "\n".join(_stanza(_track(track)) for track in tracks),
+        "trackDb.txt": "\n".join(_stanza(_track(i, track)) for i, track in enumerate(tracks, start=1)),
     }
 
 
-def _track(track: "ExportedTrack") -> dict[str, str]:
+def _track(number: int, track: "ExportedTrack") -> dict[str, str]:
     settings = {
-        "track": "t_" + "".join(letter if letter.isalnum() else "_" for letter in track.name),
+        "track": f"t{number}_" + "".join(letter if letter.isalnum() else "_" for letter in track.name),
         "type": f"bigWig {track.low} {track.high}",
         "bigDataUrl": track.path,
         "shortLabel": _one_line(track.label)[:SHORT_LABEL_LETTERS],

@@ -104,7 +104,10 @@ def located(locus: str, contigs: Sequence[Contig]) -> Located:
     locus, length_of = locus.strip(), dict(contigs)
     if locus in length_of:
         return _fitted_with_note(View(locus, 0, length_of[locus]), contigs)
-    chrom, _, span = locus.rpartition(":")
+    chrom, colon, span = locus.rpartition(":")
+    if not colon:
+        chrom = _contig_named(locus, length_of)
+        return _fitted_with_note(View(chrom, 0, length_of[chrom]), contigs)
     chrom = _contig_named(chrom, length_of)
     numbers = _SPAN.fullmatch(span.replace(",", "").replace(" ", ""))
     if not numbers:

@@ -125,8 +125,7 @@ class NpzTrack(Track):
         except BaseException:
             self._zip.close()
             raise
-        self._kept_id = -1
-        self._kept = np.empty(0, dtype=np.float32)
+        self._kept = -1, np.empty(0, dtype=np.float32)
 
     def _contig(self, path: Path, info: zipfile.ZipInfo) -> Contig:
         try:
@@ -147,15 +146,16 @@ class NpzTrack(Track):
         return Contig(info.filename.removesuffix(".npy"), shape[0])
 
     def _read(self, contig_id: int, start: int, end: int) -> np.ndarray:
-        if contig_id != self._kept_id:
+        kept_id, values = self._kept  # one tuple: another thread may keep another contig meanwhile
+        if contig_id != kept_id:
             info = self._zip.infolist()[contig_id]
             try:
                 with self._zip.open(info) as member:
-                    self._kept = np.lib.format.read_array(member, allow_pickle=False).astype(np.float32, copy=False)
+                    values = np.lib.format.read_array(member, allow_pickle=False).astype(np.float32, copy=False)
             except _DAMAGE as error:
                 raise TrackError(f"{self.path}: {info.filename} is damaged ({error})") from error
-            self._kept_id = contig_id
-        return self._kept[start:end].copy()
+            self._kept = contig_id, values
+        return values[start:end].copy()
 
     def close(self) -> None:
         """Close the file."""

@@ -91,7 +91,9 @@ def ribbon(blocks: pd.DataFrame, theme: Theme, *, num_shown: int, axes: Axes) ->
 
 def letters(bases: Sequence[str], x: np.ndarray, p: np.ndarray, theme: Theme, row: int) -> list[dict[str, Any]]:
     """Shapes of the letters of bases, each at its x, as high as p says; several shapes where x has gaps."""
-    shapes = []
+    shapes: list[dict[str, Any]] = []
+    if not len(x):
+        return shapes
     for run in np.split(np.arange(len(x)), np.flatnonzero(np.diff(x) > 1) + 1):
         ids = vocab.encode("".join(bases[i] for i in run))
         shapes += letter_shapes(ids, int(x[run[0]]), p[run], theme, axes_of(row)["yaxis"], flipped=False)

@@ -142,6 +142,8 @@ def data_files(inputs: Inputs, view: View, tracks: tuple[TrackFile, ...]) -> dic
     files = {".tsv": partial(_tsv, inputs, view)}
     for label in shown:
         name = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in label)
+        if f".{name}.bedGraph" in files:
+            name = f"{name}_{len(files)}"
         files[".bedGraph" if len(shown) == 1 else f".{name}.bedGraph"] = partial(_bedgraph, inputs, view, label)
     return files
 

@@ -37,7 +37,9 @@ class Run(NamedTuple):
 
 def choose_run(inputs: Inputs) -> Run:
     """Model and strand."""
-    models = {_label(inputs.model): inputs.model, "default": "default"}
+    label = _label(inputs.model)
+    # The shipped model must not stand in for another one that is called as it is.
+    models = {inputs.model if label == "default" else label: inputs.model} | {"default": "default"}
     strand_place, model_place = st.columns(2)
     first = label = next(iter(models))
     if len(models) > 1:

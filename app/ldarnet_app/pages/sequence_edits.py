@@ -126,5 +126,8 @@ def _shown_columns(edits: tuple[Edit, ...], alignment: Alignment) -> tuple[int, 
 
 
 def _columns(edits: tuple[Edit, ...], alignment: Alignment) -> tuple[int, int]:
+    """First and one past the last; inserted bases stand behind the base before them, whose place they are given."""
     place = np.maximum.accumulate(alignment.before)
-    return int(np.searchsorted(place, edits[0].start)), int(np.searchsorted(place, edits[-1].end))
+    start = edits[0].start
+    first = int(np.searchsorted(place, start - 1)) + 1 if start else 0
+    return first, int(np.searchsorted(place, edits[-1].end))

@@ -9,7 +9,10 @@ from ldarnet.genome import Contig
 from ldarnet_app.sources.genes import GeneIndex, gene_index
 
 _pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="annotation")
-_reading: dict[tuple[Path, tuple[Contig, ...]], Future[GeneIndex]] = {}
+_Key = tuple[Path, tuple[Contig, ...]]
+_reading: dict[_Key, Future[GeneIndex]] = {}
+_failed: dict[_Key, tuple[tuple[int, int], Exception]] = {}
+"""Why an annotation could not be read, with its time and size then: it is not read again until it changes."""
 _lock = Lock()
 
 
@@ -18,8 +21,11 @@ def genes_within(annotation: Path, contigs: tuple[Contig, ...], wait_s: float) -
 
     Raises what `gene_index` raises.
     """
-    key = (annotation, contigs)
+    key, stat = (annotation, contigs), annotation.stat()
+    stamp = stat.st_mtime_ns, stat.st_size
     with _lock:
+        if key in _failed and _failed[key][0] == stamp:
+            raise _failed[key][1]
         if key not in _reading:
             _reading[key] = _pool.submit(gene_index, annotation, contigs)
         reading = _reading[key]
@@ -27,6 +33,10 @@ def genes_within(annotation: Path, contigs: tuple[Contig, ...], wait_s: float) -
         return reading.result(wait_s)
     except NotYet:
         return None
+    except (ValueError, OSError) as error:
+        with _lock:
+            _failed[key] = stamp, error
+        raise
     finally:
         if reading.done():
             # the next call asks the cache, which knows whether the file has changed

@@ -109,9 +109,10 @@ class GeneIndex:
     def gene(self, name: str) -> list[Model]:
         """The transcripts of a gene, or of the gene of a transcript, on the contig that has the first; [] for none.
 
-        Upper and lower case are the same.
+        Upper and lower case are the same, unless there are genes that differ in nothing else.
         """
-        gene = self._folded.get(name.strip().casefold())
+        name = name.strip()
+        gene = name if name in self._rows_of else self._folded.get(name.casefold())
         if gene is None:
             return []
         models = [model for row in self._rows_of[gene] for model in self._on_contigs(row)]

@@ -93,6 +93,7 @@ def contig_table(record: Mapping[str, Any]) -> pd.DataFrame:
     """Columns name, length, md5, N, IUPAC, in the order of the record; None = not recorded."""
     contigs = part(record, "fasta").get("contigs")
     rows = [each for each in contigs if isinstance(each, dict)] if isinstance(contigs, list) else []
+    rows = [each for each in rows if isinstance(each.get("name"), str)]
     names = ["name", "length", "md5", "N", "IUPAC"]
     return pd.DataFrame([[each.get(name) for name in names] for each in rows], columns=names)
 

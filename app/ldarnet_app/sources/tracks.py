@@ -101,8 +101,8 @@ def is_probability(path: Path) -> bool:
             low, high = summary["min"], summary["max"]
     else:
         track = _open_other(path)
-        extremes = [_extremes(track, contig) for contig in track.contigs]
-        low, high = min(each[0] for each in extremes), max(each[1] for each in extremes)
+        lows, highs = zip(*(_extremes(track, contig) for contig in track.contigs), strict=True)
+        low, high = np.fmin.reduce(lows), np.fmax.reduce(highs)  # NaN: a contig without values
     return bool(low >= 0 and high <= 1)
 
 
