@@ -16,7 +16,7 @@ from ldarnet.devices import pick_device, to_device, to_host
 from ldarnet.genome import Batch, Contig, Genome, Interval, Window, open_genome, plan_batches, select_batches
 from ldarnet.model import LDARNet
 from ldarnet.model.attention import Span
-from ldarnet.tracks import open_writer, round_values
+from ldarnet.tracks import TrackError, format_of, open_writer, round_values
 
 Strand = Literal["+", "-", "both-mean"]
 STRANDS: tuple[Strand, ...] = ("+", "-", "both-mean")
@@ -60,6 +60,14 @@ def default_settings(model: LDARNet, *, window_bp: int | None = None, halo_bp: i
     """Window and halo in bases: the training context, and a quarter of the window (measured in docs/windows.md)."""
     window = model.config.context_bp if window_bp is None else window_bp
     return window, max(1, window // 4) if halo_bp is None else halo_bp
+
+
+def shows_cuts(model: LDARNet) -> bool:
+    """Whether a track of the model is above 0.5 where chunks start, and nowhere else.
+
+    Not that of a model that cuts by a rule and gives those cuts the probability of a router ("fixed-4-soft").
+    """
+    return model.config.cut_prob != "router"
 
 
 def planned_batches(
@@ -218,6 +226,8 @@ class BoundaryTrack:
     data: dict[str, np.ndarray]
     settings: TrackSettings
     seconds: float = field(default=0.0, compare=False)
+    shows_cuts: bool = True
+    """Whether chunks start where the probability is above 0.5; see `shows_cuts`."""
 
     def values(self, chrom: str, start: int, end: int) -> np.ndarray:
         """float32 [end - start]: the probability of a cut left of each base; NaN = no value."""
@@ -228,7 +238,15 @@ class BoundaryTrack:
         return self.data[chrom][start:end].copy()
 
     def write(self, path: str | Path, *, format: str | None = None) -> None:
-        """Write the track in the format its suffix names (.bw, .bedGraph[.gz], .npz, .bed)."""
+        """Write the track in the format its suffix names (.bw, .bedGraph[.gz], .npz, .bed for chunks).
+
+        Raises TrackError, also for .bed where the track does not show the cuts.
+        """
+        if not self.shows_cuts and format_of(Path(path) if format is None else format) == "bed":
+            raise TrackError(
+                f"{path}: the model cuts by a rule whatever its router's probability, so that the track does not say "
+                "where chunks start; expected .bw, .bedGraph or .npz"
+            )
         with open_writer(Path(path), self.contigs, format=format) as writer:
             for chrom, values in self.data.items():
                 writer.write(chrom, 0, values)
@@ -273,7 +291,8 @@ def boundary_track(
         for batch in planned_batches(genome, settings):
             for chrom, start, values in runner.run(batch):
                 data[chrom][start : start + values.shape[-1]] = values[0]
-        return BoundaryTrack(genome.contigs, data, settings, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        return BoundaryTrack(genome.contigs, data, settings, seconds, shows_cuts(model))
 
 
 if __name__ == "__main__":  # torchrun --nproc-per-node=2 -m ldarnet.boundaries --fasta x.fa --out probs.bw

@@ -20,6 +20,7 @@ from ldarnet.boundaries import (
 from ldarnet.checkpoint import random_model
 from ldarnet.devices import pick_device
 from ldarnet.genome import Interval, open_genome
+from ldarnet.tracks import TrackError
 from tests.command_line import ONE_STAGE, TWO_STAGES, letters, read_values, run, save_tiny, write_fasta
 
 
@@ -163,3 +164,14 @@ def test_a_region_filter_keeps_what_regions_cover(spans, chrom, start, length):
 def test_without_regions_everything_is_kept():
     stretch = Stretch("a", 3, np.ones((1, 4), np.float32))
     assert list(RegionFilter(None).parts(stretch)) == [stretch]
+
+
+def test_tracks_that_do_not_show_the_cuts_are_not_written_as_chunks(fasta, tmp_path):
+    model = random_model(replace(ONE_STAGE, cuts="fixed", cut_every=4, cut_prob="router"))
+    track = boundary_track(fasta, model=model)
+    with pytest.raises(TrackError, match=r"x\.bed: the model cuts by a rule whatever its router's probability"):
+        track.write(tmp_path / "x.bed")
+    with pytest.raises(TrackError, match="does not say where chunks start"):
+        track.write(tmp_path / "x.txt", format="bed")
+    track.write(tmp_path / "x.bw")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.bw", "x.fa"]

@@ -258,3 +258,15 @@ def test_a_model_of_bytes_is_refused(tmp_path):
     result = robustness("--fasta", fasta, "--model", path, *SMALL, "--out", tmp_path / "out")
     assert result.exit_code == 1
     assert "bytes" in result.stderr
+
+
+def test_cuts_of_a_rule_are_those_of_the_rule(files, tmp_path):
+    """Whatever probability a router gives them: a grid of four has a quarter of the bases as cuts."""
+    soft = save_tiny(tmp_path, replace(ONE_STAGE, cuts="fixed", cut_every=4, cut_prob="router"), name="soft")
+    fasta, learned = files[1][1], files[1][3]
+    table, _ = measured(fasta, soft)
+    assert table.loc[table["test"] == "plain.rate", "value"].tolist() == [pytest.approx(15 / 63)]
+    for name in ("c.bed", "c.bw"):
+        with pytest.raises(ValueError, match=f"--consensus .*{name}: soft cuts by a rule whatever its router"):
+            measured(fasta, learned, soft, consensus=tmp_path / name)
+    assert names(tmp_path) == ["soft.safetensors"]

@@ -367,3 +367,12 @@ def test_the_benchmark_scores_each_species(tmp_path, capsys):
     assert not any("by record" in name for name in names)
     with pytest.raises(SystemExit, match="no species has bases of both train and valid"):
         benchmark.main([*arguments, "--split", "valid"])
+
+
+def test_chunks_of_a_rule_are_those_of_the_rule():
+    """Every fourth base starts one, whatever probability the router gives it."""
+    config = replace(tiny_model().config, cuts="fixed", cut_every=4, cut_prob="router")
+    windows = HeldOut.tile([stretch(random_ids(10 * 40))], 40)
+    summary = summarize_cuts(random_model(config), windows)
+    assert summary.chunk_lengths == tuple(100 if i == 3 else 0 for i in range(32))
+    assert summary.cut_share[0] == pytest.approx(0.25)

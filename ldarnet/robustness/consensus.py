@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ldarnet.boundaries import BatchRunner, RegionFilter, Stretch, TrackSettings, planned_batches
+from ldarnet.boundaries import BatchRunner, RegionFilter, Stretch, TrackSettings, planned_batches, shows_cuts
 from ldarnet.genome import Genome, Interval
 from ldarnet.model import LDARNet
 from ldarnet.sidecar import sidecar_path, versions, write_sidecar
@@ -31,6 +31,16 @@ def check_consensus(out: Path, sources: Sequence[str], *, fasta: str, regions: s
         check_place(path)
     models = [("--model", source) for source in sources]
     check_inputs_stay(written, [("--fasta", fasta), ("--regions", regions), *models])
+
+
+def check_cuts(out: Path, models: Mapping[str, LDARNet]) -> None:
+    """Raise ValueError where the probabilities of a model do not say where it cuts."""
+    for name, model in models.items():
+        if not shows_cuts(model):
+            raise ValueError(
+                f"--consensus {out}: {name} cuts by a rule whatever its router's probability, so that no track of "
+                "probabilities shows the cuts that all models make"
+            )
 
 
 def consensus_stretches(

@@ -16,13 +16,13 @@ from ldarnet.tracks import CUT_THRESHOLD
 class Reading(NamedTuple):
     """Cuts 1..length-1 of windows: [num_windows, length - 1], cut c at index c - 1. Cut 0 is given, not read.
 
-    As in a track, it is what the router says itself: cuts that a model forces around [MASK] do not count.
+    It is what the model does by itself: cuts that it forces around [MASK] do not count, in `prob` neither.
     """
 
     prob: np.ndarray
     """float32: the probability of a cut."""
     cut: np.ndarray
-    """bool: whether there is one."""
+    """bool: whether there is one; where cuts are learned, where `prob` is above 0.5."""
 
 
 class Reader:
@@ -51,7 +51,10 @@ class Reader:
         finally:
             self.model.padding = own
         prob = routing.raw_prob.float().cpu().numpy()[:, 1:length]
-        return Reading(prob, prob > CUT_THRESHOLD)
+        if routing.unforced is not None:
+            return Reading(prob, prob > CUT_THRESHOLD)
+        # What a rule puts on a grid, or draws, need not be where the router's probability is high.
+        return Reading(prob, routing.cut.cpu().numpy()[:, 1:length])
 
     def _precision(self, dtype: str) -> AbstractContextManager[object]:
         return nullcontext() if dtype == "float32" else torch.autocast(self._device.type, DTYPES[dtype])

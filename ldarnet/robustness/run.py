@@ -14,7 +14,7 @@ from ldarnet.data.names import find_genome
 from ldarnet.devices import pick_device
 from ldarnet.genome import Genome, Interval, open_genome, parse_regions
 from ldarnet.model import LDARNet
-from ldarnet.robustness.consensus import check_consensus, write_consensus
+from ldarnet.robustness.consensus import check_consensus, check_cuts, write_consensus
 from ldarnet.robustness.loci import Loci, draw_loci
 from ldarnet.robustness.measure import Settings, measure
 from ldarnet.robustness.tally import Measured
@@ -49,6 +49,8 @@ def run_robustness(request: RobustnessRequest, *, say: Callable[[str], None]) ->
         check_consensus(request.consensus, request.models, fasta=request.fasta, regions=request.regions)
     device = pick_device(request.device)
     models = load_models(request.models, device)
+    if request.consensus is not None:
+        check_cuts(request.consensus, models)
     window_bp = request.window_bp or min(model.config.context_bp for model in models.values())
     if not 1 <= request.max_shift_bp <= window_bp // 4:
         raise ValueError(

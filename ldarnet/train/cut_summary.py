@@ -45,7 +45,9 @@ class CutCounts:
     def add(self, routing: Sequence[Routing]) -> None:
         """Count what the stages of one forward pass did; every sequence must fill its row."""
         self._sums = self._sums + np.array([_routing_sums(stage) for stage in routing])
-        is_cut = (routing[0].raw_prob > 0.5).cpu().numpy().ravel()
+        outer = routing[0]
+        # A rule may cut where the router's probability is low: only forced cuts are to be undone by it.
+        is_cut = (outer.cut if outer.unforced is None else outer.unforced > 0.5).cpu().numpy().ravel()
         # Every window is full and starts with a cut, so that no chunk runs from one into the next.
         lengths = np.diff(np.append(np.flatnonzero(is_cut), is_cut.size))
         self._chunk_lengths += np.bincount(np.minimum(lengths, LONGEST_CHUNK_BP) - 1, minlength=LONGEST_CHUNK_BP)
