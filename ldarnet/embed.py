@@ -13,6 +13,7 @@ from ldarnet.boundaries import default_settings
 from ldarnet.checkpoint import load_model
 from ldarnet.devices import pick_device
 from ldarnet.genome import Contig, Genome, Interval, Window, open_genome, parse_regions, plan_windows
+from ldarnet.genome.names import list_names
 from ldarnet.model import LDARNet
 from ldarnet.tracks.atomic import TrackError, check_inputs_stay, check_place, whole_file
 
@@ -66,10 +67,9 @@ def write_embeddings(
     with open_genome(fasta) as genome:
         for note in genome.notes:
             say(note)
-        if regions is None:
-            wanted = [Interval(c.name, 0, c.length_bp) for c in genome.contigs]
-        else:
-            wanted = list(parse_regions(regions, genome.contigs).intervals)
+        wanted = _wanted(genome, regions, say)
+        if num_iupac_bp := sum(genome.survey(chrom).num_iupac_bp for chrom in {i.chrom for i in wanted}):
+            say(f"{genome.name}: {num_iupac_bp:,} IUPAC codes are read as N")
         network = load_model(model, device=pick_device(device), random_weights=random_weights)
         network.config.check_reads_dna()
         window, halo = default_settings(network, window_bp=window_bp, halo_bp=halo_bp)
@@ -78,7 +78,7 @@ def write_embeddings(
         for contig in genome.contigs:
             inside = [interval for interval in wanted if interval.chrom == contig.name]
             for interval, states in _embed(network, genome, contig, inside, window, halo, levels).items():
-                named = interval.chrom if regions is None else f"{interval.chrom}:{interval.start}-{interval.end}"
+                named = interval.chrom if regions is None else _name(interval)
                 for level, pieces in states.items():
                     arrays[f"{named}/{level}_cut"] = np.concatenate([p.cut for p in pieces])
                     arrays[f"{named}/{level}_hidden"] = np.concatenate([p.hidden for p in pieces])
@@ -87,6 +87,24 @@ def write_embeddings(
         sum(len(a) for name, a in arrays.items() if name.endswith(f"/{level}_cut")) for level in LEVELS
     )
     return EmbedSummary(num_bases, num_chunks, len(arrays))
+
+
+def _wanted(genome: Genome, regions: str | None, say: Callable[[str], None]) -> list[Interval]:
+    """Disjoint intervals in the order of the genome."""
+    if regions is None:
+        return [Interval(c.name, 0, c.length_bp) for c in genome.contigs]
+    parsed = parse_regions(regions, genome.contigs)
+    if parsed.num_merged:
+        names = list_names([_name(interval) for interval in parsed.intervals])
+        say(
+            f"{regions}: {parsed.num_merged:,} overlapping or touching regions were merged; the arrays have the names "
+            f"of what came of it ({names}): a region's rows are in the one that holds it, by their cuts"
+        )
+    return list(parsed.intervals)
+
+
+def _name(interval: Interval) -> str:
+    return f"{interval.chrom}:{interval.start}-{interval.end}"
 
 
 def _embed(

@@ -154,6 +154,25 @@ def test_regions_are_cut_out_of_the_whole(fasta, model_file, tmp_path):
     assert summary.num_arrays == 16
 
 
+def test_merged_regions_are_told_with_the_names_their_arrays_have(fasta, model_file, tmp_path):
+    bed = tmp_path / "r.bed"
+    bed.write_text("one\t90\t100\none\t100\t130\none\t95\t120\ntwo\t10\t40\n")
+    arrays, _, said = embed(fasta, model_file, regions=str(bed))
+    assert {name.rpartition("/")[0] for name in arrays} == {"one:90-130", "two:10-40"}
+    assert any(
+        f"{bed}: 2 overlapping or touching regions were merged" in text and "(one:90-130, two:10-40)" in text
+        for text in said
+    )
+    bed.write_text("one\t90\t100\ntwo\t10\t40\n")
+    assert not any("merged" in text for text in embed(fasta, model_file, regions=str(bed))[2])
+
+
+def test_iupac_codes_are_told(tmp_path, model_file):
+    (tmp_path / "i.fa").write_text(">a\nACGTRYACGT\n>b\nACGTKKKKKK\n")
+    assert "i.fa: 8 IUPAC codes are read as N" in embed(tmp_path / "i.fa", model_file)[2]
+    assert "i.fa: 2 IUPAC codes are read as N" in embed(tmp_path / "i.fa", model_file, regions="a:0-9")[2]
+
+
 @pytest.mark.parametrize("level", ["base", "chunk"])
 def test_one_level_only(fasta, model_file, level):
     arrays, summary, _ = embed(fasta, model_file, levels=(level,))

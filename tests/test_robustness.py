@@ -130,6 +130,14 @@ def test_regions_bound_windows_and_consensus(files, tmp_path):
     assert all(1000 <= start < end <= 5000 for start, end in spans)
 
 
+def test_merged_regions_are_told(files, tmp_path):
+    bed = tmp_path / "r.bed"
+    bed.write_text("demo1\t1000\t3000\ndemo1\t3000\t5000\n")
+    result = robustness(*files[1][:4], *SMALL, "--out", tmp_path / "out", "--regions", bed, "--num-windows", 2)
+    assert result.exit_code == 0
+    assert f"{bed}: 1 overlapping or touching regions were merged" in result.stderr
+
+
 def test_the_same_seed_gives_the_same_table_figures_and_page(files):
     folder, arguments, _ = files
     (first, facts), (second, same) = (measured(*arguments[1:6:2]) for _ in range(2))

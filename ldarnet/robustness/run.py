@@ -100,7 +100,10 @@ def _opened(
     with open_genome(find_genome(request.fasta)) as genome:
         for note in genome.notes:
             say(note)
-        yield genome, parse_regions(request.regions, genome.contigs).intervals if request.regions else None
+        regions = parse_regions(request.regions, genome.contigs) if request.regions else None
+        if regions and regions.num_merged:
+            say(f"{request.regions}: {regions.num_merged:,} overlapping or touching regions were merged")
+        yield genome, regions and regions.intervals
 
 
 @contextmanager
