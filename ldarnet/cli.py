@@ -168,6 +168,9 @@ def boundaries(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where a killed run of the same command stopped.")
     ] = False,
+    or_start_over: Annotated[
+        bool, typer.Option("--or-start-over", help="With --resume: start over where settings have changed since.")
+    ] = False,
     decimals: Annotated[
         int,
         typer.Option(min=0, max=7, help="Digits kept, never rounding across 0.5; 0 keeps all.", metavar="N"),
@@ -190,6 +193,8 @@ def boundaries(
             f"a window must be longer than two halos, got --window {window} and --halo {halo}",
             param_hint="--window",
         )
+    if or_start_over and not resume:
+        raise typer.BadParameter("goes with --resume", param_hint="--or-start-over")
     with friendly_errors():
         from ldarnet.genome import parse_shard
         from ldarnet.write_track import RequestError, TrackRequest, write_track
@@ -216,6 +221,7 @@ def boundaries(
             num_threads=threads,
             shard=parsed_shard,
             resume=resume,
+            or_start_over=or_start_over,
             decimals=decimals,
             random_weights=random_weights,
             show_progress=not quiet,
@@ -249,7 +255,8 @@ def embed(
     """Hidden states of every base and every chunk, with the cuts they belong to.
 
     Arrays, per contig or region NAME: NAME/base_cut [bases], NAME/base_hidden [bases, width], NAME/chunk_cut [chunks],
-    NAME/chunk_hidden [chunks, width]; cuts are 0-based positions on the contig. Forward strand.
+    NAME/chunk_hidden [chunks, width]; cuts are 0-based positions on the contig. Forward strand. Regions are named
+    chrom:start-end (0-based, half-open), those that overlap or touch as the one they are together.
     """
     with friendly_errors():
         from ldarnet.data.names import find_genome

@@ -43,8 +43,8 @@ class Journal:
         self._end = 0
 
     @classmethod
-    def open(cls, path: Path, fingerprint: Mapping[str, Any], *, resume: bool) -> Self:
-        """Open and lock the journal; without `resume` an older one is emptied.
+    def open(cls, path: Path, fingerprint: Mapping[str, Any], *, resume: bool, or_start_over: bool = False) -> Self:
+        """Open and lock the journal; without `resume`, or with `or_start_over` one of other settings, it is emptied.
 
         `fingerprint` is all that decides the values, JSON-able. Raises ValueError where the journal is one of
         other settings (each that differs is named) or the file is no journal, OSError where another process
@@ -52,7 +52,7 @@ class Journal:
         """
         journal = cls(path, _open_locked(path))
         try:
-            journal._start(_canonical(fingerprint), resume=resume)
+            journal._start(_canonical(fingerprint), resume=resume, or_start_over=or_start_over)
         except BaseException:
             journal.close()
             raise
@@ -122,12 +122,14 @@ class Journal:
     ) -> None:
         self.close()
 
-    def _start(self, fingerprint: bytes, *, resume: bool) -> None:
+    def _start(self, fingerprint: bytes, *, resume: bool, or_start_over: bool) -> None:
         size = os.fstat(self._file.fileno()).st_size
         head = self._read(0, len(_MAGIC))
         if not _MAGIC.startswith(head):
             raise ValueError(f"{self.path} is not a journal of ldarnet; move it away or choose another output")
         found = self._read_fingerprint() if resume and head == _MAGIC else None
+        if or_start_over and found != fingerprint:
+            found = None
         if found is None:
             # nothing to go on from: no file yet, or a run killed before it wrote its first batch
             self.num_dropped_bytes = size if resume else 0

@@ -35,6 +35,8 @@ class TrackRequest:
     shard: Shard | None = None
     """The share of the batches that is computed; `ldarnet merge` puts the tracks of all shards together."""
     resume: bool = False
+    or_start_over: bool = False
+    """Whether to start over, rather than to refuse, where the run to resume is one of other settings."""
     decimals: int = 4
     random_weights: bool = False
     show_progress: bool = True

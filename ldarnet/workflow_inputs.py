@@ -202,4 +202,8 @@ def _existing_file(what: str, text: str, folder: Path) -> str:
     path = folder / text
     if not path.is_file():
         raise ValueError(f"{what}: expected a file, got {text!r}: no such file (paths are relative to {folder})")
+    if "{" in str(path) or "}" in str(path):
+        raise ValueError(
+            f"{what}: expected a path without braces, which mean something in a workflow, got {str(path)!r}"
+        )
     return str(path)

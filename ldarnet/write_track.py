@@ -79,8 +79,9 @@ def write_track(request: TrackRequest, *, say: Say) -> TrackSummary | None:
         outputs = stack.enter_context(TrackOutputs(request, job.genome))
         num_resumed = journal.num_batches if journal else 0
         if process.count > 1 and not process.by_torchrun:
-            if not request.resume:
-                _drop_journals_but(request.outputs[0], process)  # lest one is followed before its process empties it
+            if not request.resume or request.or_start_over:
+                # Lest one is followed before its process empties it.
+                _drop_journals_but(request.outputs[0], process)
             others.start(request, process, compute_share)
         wait_for_all(process)
         run = job.run(process.share)
@@ -215,13 +216,18 @@ def _kept_journal(
         return
     path = journal_path(first, process.journal_suffix)
     was_there = path.exists()
-    if request.resume and not was_there and (found := _journals_of_other_counts(first, process)):
+    if (
+        request.resume
+        and not request.or_start_over
+        and not was_there
+        and (found := _journals_of_other_counts(first, process))
+    ):
         names = ", ".join(each.name for each in found)
         raise ValueError(
             f"{first}: the unfinished run there had another number of processes ({names}); resume with as many, "
             "or start over without --resume"
         )
-    with Journal.open(path, fingerprint, resume=request.resume) as journal:
+    with Journal.open(path, fingerprint, resume=request.resume, or_start_over=request.or_start_over) as journal:
         if journal.is_resumed:
             say(f"{first}: going on after {journal.num_batches:,} finished batches")
         elif request.resume:

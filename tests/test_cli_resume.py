@@ -175,6 +175,22 @@ def test_other_settings_are_refused_by_name(tmp_path, folder, basics, whole, mon
     assert (folder / "x.bw").read_bytes() == whole
 
 
+def test_a_run_of_other_settings_may_be_started_over(folder, basics, whole, monkeypatch):
+    with monkeypatch.context() as patched:
+        after_batches(patched, 5, fail)
+        run(*basics, "--out", folder / "x.bw", "--strand", "-")
+    resume = (*basics, "--out", folder / "x.bw", "--resume", "--or-start-over")
+    assert run(*resume).exit_code == 0
+    assert (folder / "x.bw").read_bytes() == whole
+    with monkeypatch.context() as patched:
+        after_batches(patched, 5, fail)
+        run(*basics, "--out", folder / "x.bw")
+    result = run(*resume)
+    assert result.exit_code == 0 and "going on after 5 finished batches" in result.stderr
+    assert (folder / "x.bw").read_bytes() == whole
+    assert run(*basics, "--out", folder / "x.bw", "--or-start-over").exit_code == 2
+
+
 def test_nothing_to_resume(folder, basics, whole):
     result = run(*basics, "--out", folder / "x.bw", "--resume")
     assert result.exit_code == 0

@@ -176,6 +176,17 @@ def test_a_plan_has_every_step(folder):
     assert planned(folder) == {**steps, "total": sum(steps.values())}
 
 
+def test_a_panel_of_ones_own_is_an_input(folder):
+    """Else an edited panel would make nothing again."""
+    pytest.importorskip("snakemake")
+    (folder / "my.toml").write_text("[[entry]]\n")
+    with (folder / "config.yaml").open("a") as config:
+        config.write("\npanel: my.toml\n")
+    done = run_in_other_process(folder, "--dry-run")
+    align = (done.stdout + done.stderr).split("rule align:")[1].split("output:")[0]
+    assert str(folder / "my.toml") in align
+
+
 @pytest.mark.slow
 def test_a_track_made_in_shards_is_the_whole_one(folder):
     """Without annotations; analyses are run on real genomes."""
