@@ -50,7 +50,9 @@ def load_model(
     path, name = resolve(source)
     config, state, notes = read_checkpoint(path)
     model = _assemble(path, config, state, padding)
-    model.provenance = Provenance(notes.pop("name", name), str(source), file_sha256(path), notes)
+    # Free text of whoever made the file, and printed as it is by every command.
+    name = _printable(notes.pop("name", name))
+    model.provenance = Provenance(name, str(source), file_sha256(path), notes)
     return model.to(place).eval()
 
 
@@ -175,7 +177,7 @@ def describe(model: LDARNet) -> dict[str, str]:
     assert origin is not None
     return {
         "name": origin.name,
-        "source": origin.source,
+        "source": _printable(origin.source),
         "sha256": origin.sha256,
         "parameters": f"{model.num_parameters():,}",
         "layout": json.dumps(config.layout),

@@ -138,6 +138,17 @@ def test_model_info(saved):
     assert "note licence CC0" in done.stdout
 
 
+def test_a_name_can_neither_pose_as_facts_nor_steer_a_terminal(tiny, tmp_path):
+    path = tmp_path / "t\x1b[31m.safetensors"
+    save_model(tiny, path, {"name": "a\x1b[2Jb\nlicence      MIT\u202ex"})
+    assert load_model(path).provenance.name == "a?[2Jb?licence      MIT?x"
+    done = run("info", path)
+    assert done.exit_code == 0
+    assert "\x1b" not in done.stdout and "\nlicence" not in done.stdout
+    save_model(tiny, path)
+    assert load_model(path).provenance.name == "t?[31m"
+
+
 def test_notes_can_neither_pose_as_facts_nor_steer_a_terminal(tiny, tmp_path):
     save_model(tiny, tmp_path / "t.safetensors", {"sha256": "f" * 64, "x": "a\x1b[2Jb\nname y"})
     lines = run("info", tmp_path / "t.safetensors").stdout.splitlines()
