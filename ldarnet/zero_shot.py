@@ -15,7 +15,7 @@ from ldarnet.genome import Genome, open_genome
 from ldarnet.model import LDARNet
 from ldarnet.orfs import Orf, find_orfs
 from ldarnet.sidecar import sidecar_path, versions, write_sidecar
-from ldarnet.tracks.atomic import TrackError, check_inputs_stay, check_place, whole_file
+from ldarnet.tracks.atomic import STDOUT, TrackError, check_inputs_stay, check_place, whole_file
 from ldarnet.variant_effects import Method, VariantScore, score_variants
 from ldarnet.variants import read_variants
 
@@ -96,7 +96,7 @@ def write_knock_outs(
 
 
 def _check(request: ZeroShotRequest, vcf: Path | None = None) -> None:
-    written = (request.out, sidecar_path(request.out))
+    written = (request.out,) if request.out == STDOUT else (request.out, sidecar_path(request.out))
     for path in written:
         check_place(path)
     check_inputs_stay(written, (("--fasta", request.fasta), ("--vcf", vcf), ("--model", request.model)))
@@ -142,13 +142,15 @@ def _write(
     rows: Iterable[Sequence[Any]],
     facts: dict[str, Any],
 ) -> None:
-    """The table, whole or not at all, and beside it how it was made."""
+    """The table, whole or not at all, and beside a file how it was made."""
     try:
         with whole_file(request.out) as file:
             for row in (columns, *rows):
                 file.write(("\t".join(map(str, row)) + "\n").encode())
     except OSError as error:
         raise TrackError(f"cannot write {request.out}: {error.strerror}") from None
+    if request.out == STDOUT:
+        return
     assert model.provenance is not None
     window_bp = request.window_bp or model.config.context_bp
     record = {"command": list(request.command), "versions": versions(), "fasta": request.fasta, "window_bp": window_bp}

@@ -10,7 +10,9 @@ import typer
 from ldarnet.console import friendly_errors, say
 
 Fasta = Annotated[str, typer.Option(help="The genome.", metavar="FILE|NAME")]
-Out = Annotated[Path, typer.Option(help="Table to write; FILE.json beside it says how.", metavar="FILE.tsv")]
+Out = Annotated[
+    Path, typer.Option(help="Table to write, - for standard output; FILE.json says how.", metavar="FILE.tsv|-")
+]
 Model = Annotated[str, typer.Option(help="A preset, a model file or a hub id.", metavar="NAME|FILE|ID")]
 Window = Annotated[
     int | None, typer.Option(min=2, help="Bases read at once. [default: the model's training context]", metavar="BP")

@@ -279,6 +279,16 @@ def test_the_command_of_knock_outs(files):
     assert "to score knock-outs takes a causal model" in done.output
 
 
+@pytest.mark.parametrize("kind", ["variants", "knockouts"])
+def test_a_table_on_standard_output_leaves_no_file(files, tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    arguments = ("--fasta", files / "g.fa", "--out", "-", "--model", files / "causal.safetensors")
+    done = command(kind, *arguments, *(("--vcf", files / "v.vcf") if kind == "variants" else ()))
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.startswith("chrom\t")
+    assert not list(tmp_path.iterdir())
+
+
 def test_inputs_are_not_overwritten(files, tmp_path):
     fasta, vcf, model = (shutil.copy(files / name, tmp_path / name) for name in ("g.fa", "v.vcf", "causal.safetensors"))
     as_sidecar = shutil.copy(fasta, tmp_path / "x.tsv.json")
