@@ -1,8 +1,9 @@
 """Rows of tests.tsv: one paired test per site class, rung and signal, said in full whatever came out.
 
 Effect: mean over sites of the site's value minus the mean of its controls (units of the track). Interval: cluster
-bootstrap by locus. p: sign flips of whole loci. mde: smallest effect these sites would have shown with power 0.8 at
-alpha 0.05. q: Benjamini-Hochberg over a pre-registered family, the tests of it that could be made.
+bootstrap by locus, of differences of shares within -1 to 1. p: sign flips of whole loci. mde: smallest effect these
+sites would have shown with power 0.8 at alpha 0.05. q: Benjamini-Hochberg over a pre-registered family, the tests of
+it that could be made.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +18,9 @@ from ldarnet_analysis.locus_sums import MIN_LOCI
 from ldarnet_analysis.multiplicity import benjamini_hochberg
 from ldarnet_analysis.permutation import sign_flip_test
 
-STATUSES = ("ok", "too few loci", "unbalanced", "no sites", "needs model", "degenerate")
+STATUSES = ("ok", "too few loci", "too few cuts", "unbalanced", "no sites", "needs model", "degenerate")
+# Of 0 or 1 at a site less a share: no difference is farther from 0, though a bootstrap-t interval may reach beyond.
+SHARE_SIGNALS = ("cut-rate",)
 TEST_COLUMNS = [
     *("class", "rung", "signal", "effect", "lo", "hi", "p", "q"),
     *("n_sites", "n_loci", "mde", "status", "reason"),
@@ -89,7 +92,8 @@ def primary_test(
         return replace(row, status="degenerate", reason=_join(alike, left_out))
     # another stream of random numbers than the bootstrap's
     p = sign_flip_test(diffs, loci, num_flips, seed=seed + 1).p
-    lo, hi = float(interval.lo), float(interval.hi)
+    limit = 1.0 if signal in SHARE_SIGNALS else np.inf
+    lo, hi = (float(np.clip(bound, -limit, limit)) for bound in (interval.lo, interval.hi))
     return replace(row, lo=lo, hi=hi, p=p, mde=effect.minimum_detectable(), reason=left_out)
 
 
