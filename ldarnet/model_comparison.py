@@ -104,20 +104,25 @@ def _windows(fasta: str, regions: str | None, window_bp: int, max_bases: int) ->
             whole = tuple(Interval(contig.name, 0, contig.length_bp) for contig in genome.contigs)
         else:
             whole = parse_regions(regions, genome.contigs).intervals
-        places = [(each.chrom, low) for each in whole for low in range(each.start, each.end - window_bp + 1, window_bp)]
+        # The windows lie end to end in every stretch; they are numbered through, and no list of them is made.
+        counts = [(each.end - each.start) // window_bp for each in whole]
+        firsts = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+        total = int(firsts[-1])
         num_wanted = max(1, max_bases // window_bp)
-        step = max(1, len(places) / num_wanted)
+        step = max(1, total / num_wanted)
         num_found = 0
-        for number in range(min(num_wanted, len(places))):
-            chrom, low = places[int(number * step)]
-            ids = genome.ids(chrom, low, low + window_bp)
+        for number in range(min(num_wanted, total)):
+            window = int(number * step)
+            stretch = int(np.searchsorted(firsts, window, side="right")) - 1
+            low = whole[stretch].start + (window - int(firsts[stretch])) * window_bp
+            ids = genome.ids(whole[stretch].chrom, low, low + window_bp)
             if np.count_nonzero(ids == vocab.N) <= window_bp / 10:
                 num_found += 1
                 yield ids
         if not num_found:
             longest = max((each.end - each.start for each in whole), default=0)
             raise ValueError(
-                f"{fasta}: expected a window of {window_bp:,} bases with at most a tenth of N, got {len(places):,} "
+                f"{fasta}: expected a window of {window_bp:,} bases with at most a tenth of N, got {total:,} "
                 f"windows and none such; the longest stretch has {longest:,} bases"
             )
 

@@ -36,27 +36,40 @@ def find_orfs(chrom: str, ids: np.ndarray, min_bp: int = MIN_BP) -> list[Orf]:
 
 
 def _forward(ids: np.ndarray, min_bp: int) -> list[tuple[int, int]]:
-    found = []
-    for frame in range(3):
-        codons = codons_of(ids[frame:])
-        starts = np.flatnonzero(codons == _ATG)
-        # A codon that is not known may be a stop: no frame reaches over it.
-        ends = np.flatnonzero(_IS_STOP[codons] | (codons == UNKNOWN_CODON))
-        before = np.concatenate([[-1], ends])[:-1]
-        first = np.searchsorted(starts, before, side="right")
-        for end, number in zip(ends, first, strict=True):
-            if number < len(starts) and starts[number] < end and _IS_STOP[codons[end]]:
-                start, stop = frame + 3 * int(starts[number]), frame + 3 * int(end) + 3
-                if stop - start >= min_bp:
-                    found.append((start, stop))
-    return found
+    return [place for frame in range(3) for place in _in_frame(ids[frame:], frame, min_bp)]
+
+
+def _in_frame(ids: np.ndarray, frame: int, min_bp: int) -> list[tuple[int, int]]:
+    """Start and end of the frames that begin whole codons after the first of `ids`, which is base `frame`."""
+    codons = codons_of(ids)
+    starts, stops = np.flatnonzero(codons == _ATG), np.flatnonzero(_IS_STOP[codons])
+    # A codon that is not known may be a stop: no frame reaches over it. Of a run of them the last is enough.
+    is_end = codons == UNKNOWN_CODON
+    is_end[:-1] &= codons[1:] != UNKNOWN_CODON
+    is_end[stops] = True
+    ends = np.concatenate([[-1], np.flatnonzero(is_end)])
+    first = np.searchsorted(starts, ends[np.searchsorted(ends, stops) - 1], side="right")
+    stops, first = stops[first < len(starts)], first[first < len(starts)]
+    begins = starts[first]
+    # Where the next ATG lies behind the stop, the length is below 0.
+    long_enough = 3 * (stops - begins + 1) >= max(min_bp, 6)
+    return [
+        (frame + 3 * start, frame + 3 * stop + 3)
+        for start, stop in zip(begins[long_enough].tolist(), stops[long_enough].tolist(), strict=True)
+    ]
 
 
 def codons_of(ids: np.ndarray) -> np.ndarray:
-    """Numbers 0..63 of the whole codons of a sequence; 64 = one with an N."""
-    triplets = ids[: len(ids) // 3 * 3].reshape(-1, 3).astype(np.int64)
-    codons = triplets @ np.array([16, 4, 1])
-    return np.where((triplets < vocab.N).all(axis=1), codons, UNKNOWN_CODON)
+    """Numbers 0..63 of the whole codons of a sequence (uint8); 64 = one with an N."""
+    end = len(ids) // 3 * 3
+    codons = np.zeros(end // 3, dtype=np.uint8)
+    is_known = np.ones(end // 3, dtype=bool)
+    for place in range(3):
+        letters = ids[place:end:3]
+        codons = codons * np.uint8(4) + letters  # at most 84, with N for every letter
+        is_known &= letters < vocab.N
+    codons[~is_known] = UNKNOWN_CODON
+    return codons
 
 
 def translate(codons: np.ndarray) -> np.ndarray:

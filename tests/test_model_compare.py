@@ -1,6 +1,7 @@
 """Multiply-adds against torch's own counter and against the plain recurrences; models side by side."""
 
 import itertools
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +26,14 @@ from ldarnet.model.ldarnet import Stack
 from ldarnet.model.selective_scan.reference import selective_scan_reference
 from ldarnet.model.ssd import use_backend
 from ldarnet.model.ssd.reference import ssd_reference
-from ldarnet.model_comparison import compare_models, find_candidate, num_parameters, realised_compression
+from ldarnet.model_comparison import (
+    _windows,
+    compare_models,
+    find_candidate,
+    num_parameters,
+    realised_compression,
+)
+from ldarnet.vocab import decode
 
 from .command_line import letters, save_tiny, write_fasta
 from .sibling_models import DISTINCT, tiny_config, tiny_model
@@ -217,6 +225,25 @@ def test_realised_compression_is_tokens_by_chunks(genome):
     assert inside.num_bases == 2 * 64
     few = realised_compression(fixed, genome, max_bases=200)
     assert few.num_bases in (2 * 64, 3 * 64)
+
+
+@pytest.mark.parametrize("max_bases", [8, 20, 50, 1000])
+def test_windows_lie_at_equal_distances_and_are_not_listed(tmp_path, max_bases):
+    """Those of a plain list of all windows, though none is made."""
+    texts = {"a": letters(1, 41), "b": letters(2, 7), "c": letters(3, 100), "d": letters(4, 16)}
+    path = write_fasta(tmp_path / "x.fa", **texts)
+    places = [text[low : low + 8] for text in texts.values() for low in range(0, len(text) - 7, 8)]
+    step = max(1, len(places) / (max_bases // 8))
+    expected = [places[int(i * step)] for i in range(min(max_bases // 8, len(places)))]
+    assert [decode(ids) for ids in _windows(str(path), None, 8, max_bases)] == expected
+    long = write_fasta(tmp_path / "long.fa", a="ACGTACGT" * 100_000)
+    drawn = _windows(str(long), None, 8, 8)
+    tracemalloc.start()
+    try:
+        assert len(list(drawn)) == 1
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000, "a list of 100,000 windows takes more"
+    finally:
+        tracemalloc.stop()
 
 
 def test_realised_compression_counts_the_cuts_of_the_model(genome):

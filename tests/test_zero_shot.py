@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 import shutil
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -177,6 +178,18 @@ def test_open_reading_frames(text):
     turned = vocab.decode(vocab.reverse_complement(ids)) if text else ""
     mirrored = sorted((len(text) - o.end, len(text) - o.start) for o in found if o.strand == "-")
     assert mirrored == sorted(plain_orfs(turned, 9))
+
+
+@pytest.mark.parametrize("alphabet", ["ACGT", "N"])
+def test_frames_of_a_long_contig_take_little_memory(alphabet):
+    ids = vocab.encode("".join(np.random.default_rng(0).choice(list(alphabet), 600_000)))
+    tracemalloc.start()
+    try:
+        find_orfs("c", ids)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * len(ids), "the other strand, and the codons of one frame"
 
 
 def test_codon_counts(genome):
