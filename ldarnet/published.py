@@ -180,10 +180,15 @@ def convert_state(config: ModelConfig, published: Mapping[str, Tensor]) -> dict[
 
 def as_float32(name: str, tensor: Tensor) -> Tensor:
     """A float32 copy with memory of its own; ValueError unless it holds finite numbers and nothing else."""
-    if tensor.layout is not torch.strided or tensor.device.type != "cpu" or not tensor.is_floating_point():
-        got = str(tensor.dtype).removeprefix("torch.")
-        raise ValueError(f"{name!r}: expected a plain tensor of floating-point numbers, got {got}, {tensor.layout}")
-    copy = tensor.detach().to(torch.float32, copy=True, memory_format=torch.contiguous_format)
-    if not bool(copy.isfinite().all()):
+    is_plain = tensor.layout is torch.strided and tensor.device.type == "cpu" and tensor.is_floating_point()
+    got = f"{str(tensor.dtype).removeprefix('torch.')}, {'nested' if tensor.is_nested else tensor.layout}"
+    if not is_plain or tensor.is_nested:
+        raise ValueError(f"{name!r}: expected a plain tensor of floating-point numbers, got {got}")
+    try:
+        copy = tensor.detach().to(torch.float32, copy=True, memory_format=torch.contiguous_format)
+        is_finite = bool(copy.isfinite().all())
+    except (RuntimeError, TypeError):  # numbers of four bits, and what else torch names but does not convert
+        raise ValueError(f"{name!r}: expected numbers that can be read as float32, got {got}") from None
+    if not is_finite:
         raise ValueError(f"{name!r} holds values that are not finite numbers; download it again or ask its author")
     return copy

@@ -86,6 +86,33 @@ def test_safetensors_files_with_wrong_tensors(tiny, tmp_path, change, message):
     refused(tmp_path / "t.safetensors", message)
 
 
+def four_bit_numbers():
+    if not hasattr(torch, "float4_e2m1fn_x2"):
+        pytest.skip("this torch does not know them")
+    return torch.zeros(7, 16, dtype=torch.uint8).view(torch.float4_e2m1fn_x2)
+
+
+def test_numbers_of_four_bits_are_refused_by_name(tiny, tmp_path):
+    message = "head.weight': expected numbers that can be read as float32, got float4_e2m1fn_x2"
+    state = tiny.state_dict() | {"head.weight": four_bit_numbers()}
+    safetensors.torch.save_file(state, tmp_path / "t.safetensors", GOOD)
+    refused(tmp_path / "t.safetensors", message)
+    payload = published_payload(tiny)
+    payload["model"]["lm_head.weight"] = four_bit_numbers()
+    torch.save(payload, tmp_path / "t.pt")
+    refused(tmp_path / "t.pt", message)
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+def test_nested_tensors_are_refused_by_name(tiny, tmp_path, layout):
+    payload = published_payload(tiny)
+    rows = [torch.zeros(2), torch.zeros(3)]
+    payload["model"]["lm_head.weight"] = torch.nested.nested_tensor(rows, layout=layout)
+    torch.save(payload, tmp_path / "t.pt")
+    refused(tmp_path / "t.pt", "lm_head.weight': expected a plain tensor of floating-point .*, got float32, nested")
+
+
 def test_a_plain_stack_has_no_cuts(tmp_path):
     plain = replace(
         TINY,
