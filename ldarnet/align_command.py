@@ -50,8 +50,13 @@ def align_command(
         Path | None, typer.Option(help="Track of the - strand, read at sites on it.", metavar="FILE")
     ] = None,
     panel: Annotated[
-        str, typer.Option(help="default, transcripts, or a TOML file of site classes.", metavar="NAME|TOML")
-    ] = "default",
+        str | None,
+        typer.Option(
+            help="default, transcripts, or a TOML file of site classes. [default: default; of --aligned the anchors "
+            "and motifs]",
+            metavar="NAME|TOML",
+        ),
+    ] = None,
     motifs: Annotated[
         Path | None, typer.Option(help="Matrices (JASPAR, MEME) that the panel refers to.", metavar="FILE")
     ] = None,

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +22,7 @@ from ldarnet_analysis.control_rules import Landmarks
 from ldarnet_analysis.designed_rungs import RunModel
 from ldarnet_analysis.given_sites import read_aligned, read_bed_sites
 from ldarnet_analysis.kmer_table import KmerLookup
-from ldarnet_analysis.panel import JUNCTION_WINDOW, PanelEntry, read_panel
+from ldarnet_analysis.panel import JUNCTION_WINDOW, PanelEntry, aligned_panel, read_panel
 from ldarnet_analysis.panel_sites import PanelSites, aligned_sites, annotated_sites
 from ldarnet_analysis.records import RECORD_COLUMNS
 from ldarnet_analysis.repeats import read_soft_mask
@@ -48,10 +48,12 @@ def align_files(request: AlignRequest, say: Callable[[str], None], run_model: Ru
         if path is not None and not path.is_file():
             raise ValueError(f"no such file: {path}")
     request.out.mkdir(parents=True, exist_ok=True)
-    panel = read_panel(request.panel, request.motif_file)
+    panel = _panel(request)
     with ExitStack() as stack:
         aligned, fasta = _write_aligned(request) if request.aligned else (None, request.fasta)
         assert fasta is not None, "the command checks it"
+        if aligned is not None:
+            _check_flank(aligned, panel, request.flank_bp)
         genome = stack.enter_context(open_genome(fasta))
         track = request.track
         if track is None:
@@ -80,6 +82,26 @@ def align_files(request: AlignRequest, say: Callable[[str], None], run_model: Ru
     draw_results(request.out, request.figure_width)
     num_ok = int((tests["status"] == "ok").sum())
     return f"{request.out}: {num_ok} of {len(tests)} tests made; open {request.out}/report.html"
+
+
+def _panel(request: AlignRequest) -> tuple[PanelEntry, ...]:
+    if request.panel is None and request.aligned is not None:
+        return aligned_panel()
+    return read_panel(request.panel or "default", request.motif_file)
+
+
+def _check_flank(aligned: AlignedSequences, panel: Sequence[PanelEntry], flank_bp: int) -> None:
+    """ValueError where no sequence reaches beyond the flank on both sides of its anchor, if anchors are sites."""
+    if all(entry.motif is not None for entry in panel):
+        return
+    longest = max(
+        min(anchor, contig.length_bp - anchor) for contig, anchor in zip(aligned.contigs, aligned.anchors, strict=True)
+    )
+    if longest < flank_bp + 1:
+        raise ValueError(
+            f"--flank {flank_bp}: expected sequences with {flank_bp + 1:,} bases or more on either side of the anchor, "
+            f"got at most {longest:,}"
+        )
 
 
 def _settings(request: AlignRequest) -> Settings:

@@ -13,7 +13,8 @@ class AlignRequest:
     fasta: Path | None = None
     annotation: Path | None = None
     track_minus: Path | None = None
-    panel: str = "default"
+    panel: str | None = None
+    """A name or a TOML file; None: `default`, or of aligned sequences the anchors as one class, and motifs."""
     motif_file: Path | None = None
     rungs: tuple[str, ...] | None = None
     sites: Path | None = None

@@ -61,6 +61,11 @@ def transcript_panel() -> tuple[PanelEntry, ...]:
     return tuple(PanelEntry(kind, kind, JUNCTION_WINDOW) for kind in kinds)
 
 
+def aligned_panel() -> tuple[PanelEntry, ...]:
+    """What sequences are that are aligned at an anchor: nobody says what it is. And the motifs, as if it were a TSS."""
+    return (PanelEntry("given", "given", JUNCTION_WINDOW), *map(motif_panel_entry, MATRIX_PRESETS))
+
+
 PANELS = {"default": default_panel, "transcripts": transcript_panel}
 
 

@@ -75,8 +75,17 @@ def annotated_sites(
 
 
 def aligned_sites(aligned: AlignedSequences, panel: Sequence[PanelEntry]) -> PanelSites:
-    """The sites of sequences aligned at an anchor: motifs relative to it, or the anchor itself."""
+    """The sites of sequences aligned at an anchor: motifs relative to it, or the anchor itself.
+
+    Raises ValueError for a panel with several classes that would be the anchor.
+    """
     found = PanelSites()
+    classes = [entry.name for entry in panel if entry.motif is None]
+    if len(classes) > 1:
+        raise ValueError(
+            f"all sequences are aligned at one anchor, which is of one class: expected a panel with one besides "
+            f"motifs, got {', '.join(classes)}"
+        )
     found.tss = aligned.anchor_sites("TSS")
     for entry in panel:
         if entry.motif is not None:
