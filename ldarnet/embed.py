@@ -75,9 +75,12 @@ def write_embeddings(
         window, halo = default_settings(network, window_bp=window_bp, halo_bp=halo_bp)
         _check_size(wanted, network, levels, max_gb)
         arrays: dict[str, np.ndarray] = {}
+        inside: dict[str, list[Interval]] = {}
+        for interval in wanted:
+            inside.setdefault(interval.chrom, []).append(interval)
         for contig in genome.contigs:
-            inside = [interval for interval in wanted if interval.chrom == contig.name]
-            for interval, states in _embed(network, genome, contig, inside, window, halo, levels).items():
+            intervals = inside.get(contig.name, [])
+            for interval, states in _embed(network, genome, contig, intervals, window, halo, levels).items():
                 named = interval.chrom if regions is None else _name(interval)
                 for level, pieces in states.items():
                     arrays[f"{named}/{level}_cut"] = np.concatenate([p.cut for p in pieces])

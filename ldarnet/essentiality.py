@@ -51,12 +51,12 @@ def knock_out(
     before = 3 * CODONS_BEFORE
     if window_bp < 4 * before:
         raise ValueError(f"window: expected {4 * before} bases or more, got {window_bp}")
-    found = []
+    found, lengths = [], {contig.name: contig.length_bp for contig in genome.contigs}
     for first in range(0, len(orfs), batch_orfs):
         some = orfs[first : first + batch_orfs]
         sequences, sites = [], []
         for orf in some:
-            ids, start = _window(genome, orf, window_bp)
+            ids, start = _window(genome, orf, window_bp, lengths[orf.chrom])
             site = start + before
             inserts = (vocab.encode(text) for text in (STOP_INSERT, CONTROL_INSERT))
             sequences += [ids, *(np.concatenate([ids[:site], insert, ids[site:]]) for insert in inserts)]
@@ -82,17 +82,16 @@ def _knock_out(orf: Orf, site: int, wild: np.ndarray, stopped: np.ndarray, contr
     )
 
 
-def _window(genome: Genome, orf: Orf, window_bp: int) -> tuple[np.ndarray, int]:
-    """Ids of the frame's strand, and where its start codon begins among them.
+def _window(genome: Genome, orf: Orf, window_bp: int, length_bp: int) -> tuple[np.ndarray, int]:
+    """Ids of the frame's strand, and where its start codon begins among them, on a contig of `length_bp`.
 
     The window is centred on the frame; of one too long for that, the start stands a quarter into the window.
     """
-    length = next(c.length_bp for c in genome.contigs if c.name == orf.chrom)
     size = orf.end - orf.start
     ahead = (window_bp - size) // 2 if size <= window_bp else window_bp // 4
     low = orf.start - ahead if orf.strand == "+" else orf.end + ahead - window_bp
-    low = max(0, min(low, length - window_bp))
-    high = min(low + window_bp, length)
+    low = max(0, min(low, length_bp - window_bp))
+    high = min(low + window_bp, length_bp)
     ids = genome.ids(orf.chrom, low, high)
     if orf.strand == "+":
         return ids, orf.start - low

@@ -51,9 +51,10 @@ def score_variants(
     scores_of = {"next-base": _next_base_scores, "hidden-base": _hidden_base_scores}[method]
     window_bp = model.config.context_bp if window_bp is None else window_bp
     frames, found = Frames(orfs), list[VariantScore]()
+    lengths = {contig.name: contig.length_bp for contig in genome.contigs}
     for first in range(0, len(variants), NUM_AT_ONCE):
         some = variants[first : first + NUM_AT_ONCE]
-        windows = [_window(genome, variant, window_bp) for variant in some]
+        windows = [_window(genome, variant, window_bp, lengths[variant.chrom]) for variant in some]
         scores = scores_of(model, windows, some)
         if both_strands:
             turned = [_turned(ids, first_bp, variant) for (ids, first_bp), variant in zip(windows, some, strict=True)]
@@ -66,14 +67,13 @@ def score_variants(
     return found
 
 
-def _window(genome: Genome, variant: Variant, window_bp: int) -> Placed:
-    """The variant in the middle, as far as the contig allows."""
-    length = next(c.length_bp for c in genome.contigs if c.name == variant.chrom)
+def _window(genome: Genome, variant: Variant, window_bp: int, length_bp: int) -> Placed:
+    """The variant in the middle, as far as the contig, of `length_bp` bases, allows."""
     room = window_bp - len(variant.ref)
     if room < 2:
         raise ValueError(f"window: expected more than the {len(variant.ref)} bases of a variant, got {window_bp}")
-    start = max(0, min(variant.start - room // 2, length - window_bp))
-    return genome.ids(variant.chrom, start, min(start + window_bp, length)), start
+    start = max(0, min(variant.start - room // 2, length_bp - window_bp))
+    return genome.ids(variant.chrom, start, min(start + window_bp, length_bp)), start
 
 
 def _turned(ids: np.ndarray, first: int, variant: Variant) -> tuple[Placed, Variant]:

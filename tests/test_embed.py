@@ -8,12 +8,13 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from ldarnet import embed as embedding
 from ldarnet import vocab
 from ldarnet.checkpoint import load_model, random_model, save_model
 from ldarnet.cli import app
 from ldarnet.config import ModelConfig
 from ldarnet.embed import write_embeddings
-from ldarnet.genome import Contig, plan_windows
+from ldarnet.genome import Contig, Interval, plan_windows
 from ldarnet.tracks.atomic import TrackError
 
 TINY = ModelConfig(
@@ -171,6 +172,24 @@ def test_iupac_codes_are_told(tmp_path, model_file):
     (tmp_path / "i.fa").write_text(">a\nACGTRYACGT\n>b\nACGTKKKKKK\n")
     assert "i.fa: 8 IUPAC codes are read as N" in embed(tmp_path / "i.fa", model_file)[2]
     assert "i.fa: 2 IUPAC codes are read as N" in embed(tmp_path / "i.fa", model_file, regions="a:0-9")[2]
+
+
+def test_regions_are_not_compared_with_every_contig(tmp_path, model_file, monkeypatch):
+    compared = []
+
+    class Name(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other):
+            compared.append(other)
+            return str.__eq__(self, other)
+
+    (tmp_path / "s.fa").write_text("".join(f">s{i}\nACGT\n" for i in range(40)))
+    monkeypatch.setattr(embedding, "_wanted", lambda *_: [Interval(Name(f"s{i}"), 0, 4) for i in range(40)])
+    arrays, _, _ = embed(tmp_path / "s.fa", model_file, levels=("base",))
+    assert len(arrays) == 80
+    assert len(compared) < 40 * 10
 
 
 @pytest.mark.parametrize("level", ["base", "chunk"])

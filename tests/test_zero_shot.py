@@ -124,6 +124,30 @@ def test_masked_scores(masked, genome, both_strands):
         score_variants(masked, genome, [Variant("c1", 130, ref, ref[0])])
 
 
+class ContigsCounted:
+    """A genome that counts how often its list of contigs is gone through."""
+
+    def __init__(self, genome):
+        self.genome, self.count = genome, 0
+
+    @property
+    def contigs(self):
+        self.count += 1
+        return self.genome.contigs
+
+    def ids(self, *place):
+        return self.genome.ids(*place)
+
+
+def test_contigs_are_not_searched_for_every_variant_and_frame(causal, genome):
+    counted = ContigsCounted(genome)
+    score_variants(causal, counted, [Variant("c2", i, "ACGT"[i % 4], "ACGT"[(i + 1) % 4]) for i in range(8)])
+    assert counted.count <= 2
+    counted = ContigsCounted(genome)
+    knock_out(causal, counted, find_orfs("c1", vocab.encode(SEQUENCE), 60)[:8])
+    assert counted.count <= 2
+
+
 def test_a_variant_and_back_cancel(causal, genome, tmp_path):
     start = 150
     ref, alt = SEQUENCE[start], "A" if SEQUENCE[start] != "A" else "C"
