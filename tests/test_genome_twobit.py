@@ -1,5 +1,6 @@
 """The .2bit reader against py2bit, and on files that are damaged."""
 
+import os
 import struct
 
 import numpy as np
@@ -75,3 +76,19 @@ def test_any_damage_is_refused_or_gives_bases(tmp_path):
                     assert np.all(opened.ids(chrom, 0, length_bp) <= vocab.N)
         except GenomeError as error:
             assert "x.2bit" in str(error)
+
+
+@pytest.mark.parametrize("kept_size", [True, False])
+def test_a_file_that_changes_while_open_is_noticed(tmp_path, kept_size, monkeypatch):
+    monkeypatch.setattr(genome, "NUM_BLOCKS_KEPT", 0)
+    path = tmp_path / "x.2bit"
+    path.write_bytes(twobit_bytes(RECORDS))
+    with open_genome(path) as opened:
+        opened.ids("chr2", 0, 4)
+        changed = twobit_bytes(RECORDS | {"chr1": "T"}) + (b"" if kept_size else b"\0")
+        path.write_bytes(changed)
+        later = path.stat().st_mtime_ns + 1_000_000_000
+        os.utime(path, ns=(later, later))
+        for read in (lambda: opened.ids("chr2", 0, 4), lambda: opened.survey("chr1")):
+            with pytest.raises(GenomeError, match=r"x\.2bit: expected the file to stay as it was .*changed file"):
+                read()

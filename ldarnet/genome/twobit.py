@@ -11,6 +11,7 @@ import numpy as np
 
 from ldarnet import vocab
 from ldarnet.genome.errors import GenomeError
+from ldarnet.genome.index import Stamp
 from ldarnet.genome.intervals import Contig
 from ldarnet.genome.survey import ContigSurvey, Surveyor
 
@@ -45,7 +46,8 @@ class TwoBit:
     def __init__(self, file: BinaryIO, label: str) -> None:
         self._file = file
         self._label = label
-        self._num_bytes = os.fstat(file.fileno()).st_size
+        self._stamp = Stamp.of(file.fileno())
+        self._num_bytes = self._stamp.size_bytes
         self._uint32 = np.dtype("<u4" if self._read(0, 4, "its magic number")[0] == _MAGIC & 0xFF else ">u4")
         version, num_sequences = self._numbers(4, 2, "its header").tolist()
         if version != 0:
@@ -73,7 +75,8 @@ class TwoBit:
         return tuple(Contig(sequence.name, sequence.length_bp) for sequence in self._sequences)
 
     def ids(self, contig: int, start: int, end: int) -> np.ndarray:
-        """The ids of bases start..end-1."""
+        """The ids of bases start..end-1; GenomeError if the file was changed since it was opened."""
+        self._check_unchanged()
         sequence = self._sequences[contig]
         first_byte = start // 4
         packed = self._read(sequence.offset + first_byte, -(-end // 4) - first_byte, f"{sequence.name!r}")
@@ -115,6 +118,13 @@ class TwoBit:
         offset += 4 + 8 * num_masked + 4
         self._check_inside(offset, -(-length_bp // 4), f"the bases of sequence {name!r}")
         return _Sequence(name, length_bp, offset, n_starts, n_ends)
+
+    def _check_unchanged(self) -> None:
+        now = Stamp.of(self._file.fileno())
+        if (now.size_bytes, now.modified_ns) != (self._stamp.size_bytes, self._stamp.modified_ns):
+            raise GenomeError(
+                f"{self._label}: expected the file to stay as it was when opened, got a changed file: run again"
+            )
 
     def _numbers(self, offset: int, num: int, what: str) -> np.ndarray:
         return np.frombuffer(self._read(offset, 4 * num, what), dtype=self._uint32).astype(np.int64)
