@@ -165,7 +165,17 @@ def _name(piece: Piece, label: str) -> str:
     words = piece.text[1:].split(maxsplit=1)
     if not words:
         raise GenomeError(f"{label}, line {piece.line}: expected a record name after '>', got none")
-    return words[0].decode("utf-8", errors="replace")
+    name = words[0].decode("utf-8", errors="replace")
+    if not is_plain_name(name):
+        raise GenomeError(
+            f"{label}, line {piece.line}: expected a record name without blanks or control characters, got {name!r}"
+        )
+    return name
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a contig may be called so: what tables and tracks could not hold is refused where a genome is read."""
+    return name.isprintable() and not any(letter.isspace() for letter in name)
 
 
 def _refuse_start(piece: Piece, label: str) -> NoReturn:
@@ -173,6 +183,8 @@ def _refuse_start(piece: Piece, label: str) -> NoReturn:
     line = piece.line + _num_line_ends(piece.text[:start], b"")
     text = piece.text[start : start + 256]
     got = repr(_LINE_END.split(text[:20])[0].decode("ascii", errors="replace"))
+    if text.startswith(b">"):
+        got = "blanks before it: remove them"
     if min(text) < ord("\t"):
         got = "binary data"
     for magic, what in _FOREIGN.items():

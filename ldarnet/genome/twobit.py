@@ -13,6 +13,7 @@ from ldarnet import vocab
 from ldarnet.genome.errors import GenomeError
 from ldarnet.genome.index import Stamp
 from ldarnet.genome.intervals import Contig
+from ldarnet.genome.records import is_plain_name
 from ldarnet.genome.survey import ContigSurvey, Surveyor
 
 _MAGIC = 0x1A412743
@@ -62,6 +63,10 @@ class TwoBit:
             name = self._read(offset + 1, name_bytes, "its index").decode("utf-8", errors="replace")
             if not name:
                 raise GenomeError(f"{label}: expected a name for every sequence, got an empty one")
+            if not is_plain_name(name):
+                raise GenomeError(
+                    f"{label}: expected sequence names without blanks or control characters, got {name!r}"
+                )
             if name in names:
                 raise GenomeError(f"{label}: expected every sequence name once, got {name!r} again")
             names.add(name)
