@@ -248,6 +248,7 @@ class Analysis:
             landmarks=landmarks,
             flank_bp=self.settings.flank_bp,
             pool=pool,
+            kind=entry.kind,
             seed=self.settings.seed,
         )
 
@@ -286,7 +287,13 @@ class Analysis:
             drawn = controls.get((entry.name, "matched")) or controls.get((entry.name, "gc"))
             matched = drawn.pairs if drawn is not None else None
             classes[entry.name] = design_class(
-                sites, self.genome, rungs, self.settings.design_window_bp, matched=matched, seed=self.settings.seed
+                sites,
+                self.genome,
+                rungs,
+                self.settings.design_window_bp,
+                matched=matched,
+                kind=entry.kind,
+                seed=self.settings.seed,
             )
         path = run_designs(classes, self.out / "designs", self.run_model)
         reach = min(self.settings.flank_bp, self.settings.design_window_bp // 2 - 1)

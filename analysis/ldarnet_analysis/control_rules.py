@@ -67,17 +67,17 @@ def only_class(sites: pd.DataFrame) -> str:
     return str(classes[0])
 
 
-def decoy_span(rung: str, sites: pd.DataFrame) -> Span:
-    """The letters that decoys of a rung share with sites of this class.
+def decoy_span(rung: str, sites: pd.DataFrame, kind: str | None = None) -> Span:
+    """The letters that decoys of a rung share with sites of this class; `kind` is what they are, by default its name.
 
     `same-dinucleotide`: the two intron bases at a donor or acceptor. `same-kmer`: the motif (column `kmer` of the
     sites), or 8 bases about the cut. Raises ValueError where the class has none.
     """
     if rung == "same-dinucleotide":
-        site_class = only_class(sites)
-        if site_class not in DINUCLEOTIDES:
-            raise ValueError(f"same-dinucleotide is for {' and '.join(DINUCLEOTIDES)} sites, got {site_class}")
-        return DINUCLEOTIDES[site_class]
+        kind = kind or only_class(sites)
+        if kind not in DINUCLEOTIDES:
+            raise ValueError(f"same-dinucleotide is for {' and '.join(DINUCLEOTIDES)} sites, got {kind}")
+        return DINUCLEOTIDES[kind]
     if "kmer" not in sites.columns:
         return centred_span(DEFAULT_K)
     widths = sites["kmer"].str.len().unique().tolist()

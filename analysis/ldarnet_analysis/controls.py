@@ -40,6 +40,7 @@ def draw_controls(
     flank_bp: int = 200,
     rules: ControlRules | None = None,
     pool: Pool = "uniform",
+    kind: str | None = None,
     seed: int,
 ) -> Controls:
     """Controls of one rung (`RULES`) for sites of one class, paired, each place used once.
@@ -47,7 +48,8 @@ def draw_controls(
     Windows reach `flank_bp` to each side, inside their contig and free of N. `pool` is where candidates come from:
     the allowed genome, `bedtools shuffle`, or a table (chrom, cut, strand); if that has a column `score`, decoys of
     `same-kmer` share their site's score in place of its letters. Sites without a control are listed with the
-    reason; calipers are never widened. Raises ValueError for tables and rules that cannot work.
+    reason; calipers are never widened. `kind` is what the sites are ("donor", ...), by default their class. Raises
+    ValueError for tables and rules that cannot work.
     """
     if rung not in RULES:
         raise ValueError(f"expected a rung out of {', '.join(RULES)}, got {rung!r}")
@@ -68,7 +70,7 @@ def draw_controls(
     by_score = rung == "same-kmer" and isinstance(pool, pd.DataFrame) and "score" in pool.columns
     num_per_site = rules.candidates_per_site * rules.per_site
     if rung in DECOY_RUNGS and not by_score:
-        span = rules.span or decoy_span(rung, sites)
+        span = rules.span or decoy_span(rung, sites, kind)
         found = decoy_candidates(genome, allowed, own, span, pool, num_per_site=num_per_site, rng=rng)
     else:
         found = place_candidates(genome, allowed, len(own.cut), pool, num_per_site=num_per_site, rng=rng)

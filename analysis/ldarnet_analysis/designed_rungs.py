@@ -36,13 +36,17 @@ def design_class(
     window_bp: int,
     *,
     matched: pd.DataFrame | None,
+    kind: str | None = None,
     seed: int,
 ) -> ClassDesigns:
-    """Windows for every rung asked for; `matched` are the pairs that context-swap takes contexts from."""
+    """Windows for every rung asked for; `matched` are the pairs that context-swap takes contexts from.
+
+    `kind` is what the sites are, by default their class.
+    """
     by_rung, impossible = {}, {}
     for rung in rungs:
         try:
-            made = design(rung, sites, genome, window_bp, pairs=matched, seed=seed)
+            made = design(rung, sites, genome, window_bp, pairs=matched, kind=kind, seed=seed)
         except ValueError as error:
             impossible[rung] = str(error)
             continue

@@ -57,6 +57,7 @@ def design(
     k: int = 2,
     per_site: int = 1,
     still_matches: StillMatches | None = None,
+    kind: str | None = None,
     seed: int,
 ) -> Design:
     """The windows of sites of one class, and `per_site` changed ones of each (context-swap: one per pair).
@@ -64,7 +65,8 @@ def design(
     context-swap: the letters of `span` in the window of a control (`pairs` as draw_controls gives them), read on its
     strand. planted: they stay, and the bases on each side are k-let shuffled. ablated: only they change order, until
     `still_matches` denies the motif (default: GT or AG of a splice site, or the very letters on either strand).
-    shuffled: the whole window is k-let shuffled. `span` is by default that of `local_span`.
+    shuffled: the whole window is k-let shuffled. `span` is by default that of `local_span`. `kind` is what the sites
+    are ("donor", ...), by default their class.
     Raises ValueError for tables and sizes that cannot work; sites that get no record are listed with the reason.
     """
     if rung not in DESIGNED_RUNGS:
@@ -73,11 +75,12 @@ def design(
         raise ValueError(f"expected 1 or more records per site and k of 1 or more, got {per_site} and {k}")
     sites = check_sites(sites)
     positions_of(sites, genome.contigs)
-    span = span or local_span(sites)
+    kind = kind or only_class(sites)
+    span = span or local_span(sites, kind)
     if not -(window_bp // 2) < span[0] < span[1] < window_bp - window_bp // 2:
         raise ValueError(f"expected windows that reach beyond the span {span} on both sides, got {window_bp} bases")
     cutter = _WindowCutter(genome, window_bp)
-    changer = _Changer(rung, cutter.cut, span, k, DINUCLEOTIDES.get(only_class(sites)), still_matches)
+    changer = _Changer(rung, cutter.cut, span, k, DINUCLEOTIDES.get(kind), still_matches)
     contexts = _contexts(pairs, cutter) if rung == "context-swap" else {}
     records: list[tuple[str, np.ndarray]] = []
     rows: list[tuple[str, str, str, str, int, str]] = []
@@ -107,9 +110,12 @@ def design(
     return Design(records, pd.DataFrame(rows, columns=DESIGN_COLUMNS), unmatched, notes)
 
 
-def local_span(sites: pd.DataFrame) -> Span:
-    """The letters at the anchor that a design keeps or ablates: LOCAL_SPANS, or those that `same-kmer` decoys share."""
-    return LOCAL_SPANS.get(only_class(sites)) or decoy_span("same-kmer", sites)
+def local_span(sites: pd.DataFrame, kind: str | None = None) -> Span:
+    """The letters at the anchor that a design keeps or ablates: LOCAL_SPANS, or those that `same-kmer` decoys share.
+
+    `kind` is what the sites are, by default their class.
+    """
+    return LOCAL_SPANS.get(kind or only_class(sites)) or decoy_span("same-kmer", sites)
 
 
 def record_pairs(table: pd.DataFrame) -> pd.DataFrame:

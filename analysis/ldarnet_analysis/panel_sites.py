@@ -138,7 +138,10 @@ def _put(found: PanelSites, panel: Sequence[PanelEntry], kind: str, sites: pd.Da
         if sites is None or sites.empty:
             found.missing[entry.name] = found.missing.get(what, f"no {kind} in the annotation")
         else:
-            found.by_class[entry.name] = sites.reset_index(drop=True).assign(**{"class": entry.name})
+            # the kind's own ids begin with it, and two classes of one kind must not share them
+            ids = sites["site_id"] if entry.name == kind else f"{entry.name}:" + sites["site_id"]
+            renamed = sites.assign(**{"class": entry.name, "site_id": ids})
+            found.by_class[entry.name] = renamed.reset_index(drop=True)
 
 
 def _add_motif_sites(found: PanelSites, entry: PanelEntry, genome: Genome | AlignedSequences) -> None:
