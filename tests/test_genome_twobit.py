@@ -64,7 +64,7 @@ def test_damaged_headers_are_refused(tmp_path):
     refuses(path, with_number(data, first + 8, 14), "expected ordered runs of N inside sequence 'chr2'")
     refuses(path, twobit_bytes({"a": "ACGT", "b": "ACGT"}).replace(b"\x01b", b"\x01a"), "'a' again")
     for name in ("a\tb", "a b", "a\n", "\0", "\x1b[2J"):
-        refuses(path, twobit_bytes({name: "ACGT"}), r"x\.2bit: expected sequence names without blanks or control")
+        refuses(path, twobit_bytes({name: "ACGT"}), r"x\.2bit: expected contig names without blanks or control")
 
 
 def test_any_damage_is_refused_or_gives_bases(tmp_path):

@@ -168,7 +168,7 @@ def _name(piece: Piece, label: str) -> str:
     name = words[0].decode("utf-8", errors="replace")
     if not is_plain_name(name):
         raise GenomeError(
-            f"{label}, line {piece.line}: expected a record name without blanks or control characters, got {name!r}"
+            f"{label}, line {piece.line}: expected contig names without blanks or control characters, got {name!r}"
         )
     return name
 

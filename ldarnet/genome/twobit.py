@@ -64,9 +64,7 @@ class TwoBit:
             if not name:
                 raise GenomeError(f"{label}: expected a name for every sequence, got an empty one")
             if not is_plain_name(name):
-                raise GenomeError(
-                    f"{label}: expected sequence names without blanks or control characters, got {name!r}"
-                )
+                raise GenomeError(f"{label}: expected contig names without blanks or control characters, got {name!r}")
             if name in names:
                 raise GenomeError(f"{label}: expected every sequence name once, got {name!r} again")
             names.add(name)
