@@ -37,6 +37,12 @@ def test_letter_probabilities(temperature, top_p, want):
     assert letter_probs(LOGITS, temperature=temperature, top_p=top_p).tolist() == pytest.approx(want, abs=1e-6)
 
 
+@pytest.mark.parametrize("temperature", [1e-310, 1e-300, 5e-324])
+def test_a_temperature_near_zero_is_the_likeliest_letter(temperature):
+    assert letter_probs(LOGITS, temperature=temperature).tolist() == [0, 1, 0, 0]
+    assert letter_probs(-LOGITS - 5, temperature=temperature, top_p=0.5).tolist() == [1, 0, 0, 0]
+
+
 @given(
     logits=st.lists(st.floats(-20, 20), min_size=2, max_size=9),
     temperature=st.floats(0.05, 20),

@@ -23,7 +23,9 @@ def letter_probs(logits: Tensor, *, temperature: float = 1.0, top_p: float = 1.0
         raise ValueError(f"top_p: expected a share above 0 and at most 1, got {top_p}")
     if temperature == 0:
         return torch.nn.functional.one_hot(logits.argmax(-1), logits.shape[-1]).to(logits.dtype)
-    probs = (logits.double() / temperature).softmax(-1)
+    # From the largest down, which stays 0 at any temperature: near 0 a quotient may be beyond all numbers.
+    below = logits.double() - logits.double().amax(-1, keepdim=True)
+    probs = (below / temperature).softmax(-1)
     falling, order = probs.sort(dim=-1, descending=True, stable=True)
     before = falling.cumsum(-1) - falling
     kept = torch.zeros_like(probs).scatter(-1, order, falling.masked_fill(before >= top_p, 0))
