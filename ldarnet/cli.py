@@ -188,11 +188,7 @@ def boundaries(
     The value at base i (0-based) is the probability that a chunk starts there: a cut left of the base. The first
     base of a contig and N have no value. Beside every output lies FILE.json: how it was made.
     """
-    if window is not None and halo is not None and window <= 2 * halo:
-        raise typer.BadParameter(
-            f"a window must be longer than two halos, got --window {window} and --halo {halo}",
-            param_hint="--window",
-        )
+    _check_window(window, halo)
     if or_start_over and not resume:
         raise typer.BadParameter("goes with --resume", param_hint="--or-start-over")
     with friendly_errors():
@@ -239,6 +235,14 @@ def boundaries(
         )
 
 
+def _check_window(window: int | None, halo: int | None) -> None:
+    if window is not None and halo is not None and window <= 2 * halo:
+        raise typer.BadParameter(
+            f"a window must be longer than two halos, got --window {window} and --halo {halo}",
+            param_hint="--window",
+        )
+
+
 @app.command()
 def embed(
     fasta: Annotated[str, typer.Option(help="FASTA (plain, gzip, bgzip), .2bit, or -.", metavar="FILE|-")],
@@ -258,6 +262,7 @@ def embed(
     NAME/chunk_hidden [chunks, width]; cuts are 0-based positions on the contig. Forward strand. Regions are named
     chrom:start-end (0-based, half-open), those that overlap or touch as the one they are together.
     """
+    _check_window(window, halo)
     with friendly_errors():
         from ldarnet.data.names import find_genome
         from ldarnet.embed import write_embeddings
