@@ -106,6 +106,11 @@ def test_consensus_is_where_the_track_of_every_model_cuts(files, tmp_path):
     sidecar = json.loads((folder / "both.bw.json").read_text())
     assert sidecar["cuts"] == sum(int((values > 0.5).sum()) for values in expected.values()) > 0
     assert [each["name"] for each in sidecar["models"]] == ["first", "second"]
+    track = json.loads((tmp_path / "first.npz.json").read_text())
+    for key in ("fasta", "bases", "values", "without_value"):
+        assert sidecar[key] == track[key]
+    assert sidecar["settings"]["device"] == track["settings"]["device"]
+    assert sidecar["bases"] == sidecar["values"] + sum(sidecar["without_value"].values())
 
 
 def measured(fasta, *models, seed=0, **changes):

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from ldarnet.boundaries import BatchRunner, RegionFilter, Stretch, TrackSettings, planned_batches, shows_cuts
+from ldarnet.census import take_census
 from ldarnet.genome import Genome, Interval
 from ldarnet.model import LDARNet
-from ldarnet.sidecar import sidecar_path, versions, write_sidecar
+from ldarnet.sidecar import contig_record, sidecar_path, versions, without_value, write_sidecar
 from ldarnet.tracks import TrackError, format_of, open_writer
 from ldarnet.tracks.atomic import STDOUT, check_inputs_stay, check_place
 
@@ -74,16 +75,21 @@ def write_consensus(
             num_cuts += int((values[0] > 0.5).sum())
         num_values = writer.num_values
         writer.commit()
+    census = take_census(genome, regions)
     origins = [model.provenance for model in models.values()]
+    device = next(next(iter(models.values())).parameters()).device
     record = {
         "command": list(command),
         "versions": versions(),
         "value": "smallest probability of all models: above 0.5 where all of them cut",
         "models": [asdict(origin) for origin in origins if origin is not None],
-        "fasta": {"name": genome.name, "contigs": [{"name": c.name, "length": c.length_bp} for c in genome.contigs]},
+        "fasta": {"name": genome.name, "contigs": contig_record(census)},
         "regions": [f"{r.chrom}:{r.start}-{r.end}" for r in regions] if regions else None,
-        "settings": asdict(settings),
+        "settings": {**asdict(settings), "device": str(device)},
+        "bases": census.num_bases,
         "values": num_values,
+        "without_value": without_value(census, num_values),
+        "notes": list(genome.notes),
         "cuts": num_cuts,
         "seconds": round(time.perf_counter() - began, 3),
     }
