@@ -240,17 +240,27 @@ class BoundaryTrack:
     def write(self, path: str | Path, *, format: str | None = None) -> None:
         """Write the track in the format its suffix names (.bw, .bedGraph[.gz], .npz, .bed for chunks).
 
-        Raises TrackError, also for .bed where the track does not show the cuts.
+        Raises TrackError, also for .bed where the track does not say which bases a chunk has.
         """
-        if not self.shows_cuts and format_of(Path(path) if format is None else format) == "bed":
+        if format_of(Path(path) if format is None else format) == "bed":
+            self._check_chunks(path)
+        strand = self.settings.strand if self.settings.strand in "+-" else "."
+        with open_writer(Path(path), self.contigs, format=format, strand=strand) as writer:
+            for chrom, values in self.data.items():
+                writer.write(chrom, 0, values)
+            writer.commit()
+
+    def _check_chunks(self, path: str | Path) -> None:
+        if not self.shows_cuts:
             raise TrackError(
                 f"{path}: the model cuts by a rule whatever its router's probability, so that the track does not say "
                 "where chunks start; expected .bw, .bedGraph or .npz"
             )
-        with open_writer(Path(path), self.contigs, format=format) as writer:
-            for chrom, values in self.data.items():
-                writer.write(chrom, 0, values)
-            writer.commit()
+        if self.settings.stage > 0:
+            raise TrackError(
+                f"{path}: a track of stage {self.settings.stage} has no values inside chunks and does not say where N "
+                "ends one; `ldarnet boundaries`, which has the genome, writes them"
+            )
 
 
 def boundary_track(

@@ -175,3 +175,15 @@ def test_tracks_that_do_not_show_the_cuts_are_not_written_as_chunks(fasta, tmp_p
         track.write(tmp_path / "x.txt", format="bed")
     track.write(tmp_path / "x.bw")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.bw", "x.fa"]
+
+
+def test_chunks_of_the_library_are_those_of_the_command(tmp_path, fasta):
+    saved = save_tiny(tmp_path, TWO_STAGES)
+    track = boundary_track(fasta, model=saved, decimals=4, strand="-")
+    flags = ("--fasta", fasta, "--model", saved, "--strand", "-")
+    assert run(*flags, "--out", tmp_path / "command.bed").exit_code == 0
+    track.write(tmp_path / "library.bed")
+    assert (tmp_path / "library.bed").read_bytes() == (tmp_path / "command.bed").read_bytes()
+    later = boundary_track(fasta, model=saved, stage=1)
+    with pytest.raises(TrackError, match=r"x\.bed: a track of stage 1 has no values inside chunks"):
+        later.write(tmp_path / "x.bed")
