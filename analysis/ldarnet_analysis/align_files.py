@@ -20,10 +20,12 @@ from ldarnet_analysis.annotations import read_annotation
 from ldarnet_analysis.bed import read_bed_features
 from ldarnet_analysis.control_rules import Landmarks
 from ldarnet_analysis.designed_rungs import RunModel
+from ldarnet_analysis.dropped import Dropped
 from ldarnet_analysis.given_sites import read_aligned, read_bed_sites
 from ldarnet_analysis.kmer_table import KmerLookup
 from ldarnet_analysis.panel import JUNCTION_WINDOW, PanelEntry, aligned_panel, read_panel
 from ldarnet_analysis.panel_sites import PanelSites, aligned_sites, annotated_sites
+from ldarnet_analysis.placing import on_contigs
 from ldarnet_analysis.records import RECORD_COLUMNS
 from ldarnet_analysis.repeats import read_soft_mask
 from ldarnet_analysis.results import draw_results
@@ -43,7 +45,7 @@ def align_files(request: AlignRequest, say: Callable[[str], None], run_model: Ru
         raise ValueError("--lookup-track and --lookup-track-minus: expected one for each of --track and --track-minus")
     if request.lookup_track is None and request.lookup_track_minus is not None:
         raise ValueError("--lookup-track-minus needs --lookup-track")
-    inputs = (request.track, request.track_minus, request.fasta, request.annotation, request.sites)
+    inputs = (request.track, request.track_minus, request.fasta, request.annotation, request.sites, request.repeats)
     for path in (*inputs, request.lookup_track, request.lookup_track_minus, request.lookup_fasta):
         if path is not None and not path.is_file():
             raise ValueError(f"no such file: {path}")
@@ -61,6 +63,7 @@ def align_files(request: AlignRequest, say: Callable[[str], None], run_model: Ru
             track = request.out / "aligned.bw"
             run_model(fasta, track)
         sites, panel = _sites(request, genome, aligned, panel)
+        repeats = _repeats(request, fasta, genome, sites.notes)
         for note in sites.notes:
             say(note)
         analysis = Analysis(
@@ -74,7 +77,7 @@ def align_files(request: AlignRequest, say: Callable[[str], None], run_model: Ru
             facts=_facts(request, genome, track, fasta),
             say=say,
             lookups=_lookups(request),
-            landmarks=Landmarks(repeats=_repeats(request, fasta)),
+            landmarks=Landmarks(repeats=repeats),
             annotated=_to_avoid(request, genome, panel, sites),
             run_model=run_model,
         )
@@ -137,8 +140,11 @@ def _sites(
         return aligned_sites(aligned, panel), panel
     if request.sites is not None:
         name = request.sites.name.partition(".")[0]
-        sites = read_bed_sites(request.sites, request.anchor, name)  # type: ignore[arg-type]
-        return PanelSites(by_class={name: sites}), (PanelEntry(name, "given", JUNCTION_WINDOW),)
+        dropped = Dropped()
+        anchor: Any = request.anchor
+        sites = read_bed_sites(request.sites, anchor, name, contigs=genome.contigs, dropped=dropped)
+        notes = [f"{request.sites.name}: {dropped}"]
+        return PanelSites(by_class={name: sites}, notes=notes), (PanelEntry(name, "given", JUNCTION_WINDOW),)
     assert request.annotation is not None, "the command checks it"
     annotation = read_annotation(request.annotation)
     return annotated_sites(annotation, genome, panel, records=_records(request.records)), panel
@@ -165,9 +171,14 @@ def _to_avoid(
     return pd.concat(places).drop_duplicates(ignore_index=True) if places else None
 
 
-def _repeats(request: AlignRequest, fasta: Path) -> pd.DataFrame | None:
+def _repeats(request: AlignRequest, fasta: Path, genome: Genome, notes: list[str]) -> pd.DataFrame | None:
+    """The repeats on the genome (chrom, start, end), those elsewhere counted in a note; None where there are none."""
     if request.repeats is not None:
-        return read_bed_features(request.repeats)[["chrom", "start", "end"]]
+        dropped = Dropped()
+        table = read_bed_features(request.repeats)[["chrom", "start", "end"]]
+        table = on_contigs(table, genome.contigs, name=str(request.repeats), what="repeats", dropped=dropped)
+        notes.append(f"{request.repeats.name}: {dropped}")
+        return table
     if fasta.suffix == ".2bit":
         return None
     found = read_soft_mask(fasta)

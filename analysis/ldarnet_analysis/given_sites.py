@@ -1,6 +1,6 @@
 """Sites that a user brings along: intervals in a BED file, and sequences already aligned at an anchor."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 
 from ldarnet import vocab
+from ldarnet.genome import Contig
 from ldarnet_analysis.aligned_sequences import AlignedSequences
 from ldarnet_analysis.bed import read_bed_features
 from ldarnet_analysis.dropped import Dropped
 from ldarnet_analysis.lines import numbered_lines
 from ldarnet_analysis.loci import loci_of
+from ldarnet_analysis.placing import on_contigs
 from ldarnet_analysis.sites import make_sites
 
 Anchor = Literal["start", "end", "center"]
@@ -24,13 +26,15 @@ def read_bed_sites(
     site_class: str,
     *,
     strandless_as_plus: bool = False,
+    contigs: Sequence[Contig] | None = None,
     dropped: Dropped | None = None,
 ) -> pd.DataFrame:
     """Site table of one cut per interval of a BED file: its 5' edge (start), its 3' edge (end) or its centre.
 
     Edges are those of the interval's strand; the centre of an odd number of bases is the cut on the 5' side of the
     middle one. Intervals that overlap on a strand share a locus; the name is taken for the gene. A cut that comes
-    again is counted in `dropped`. Raises ValueError for intervals without a strand unless they may count as +.
+    again is counted in `dropped`, and so is one off the genome's `contigs`, if given; sites then have their names.
+    Raises ValueError for intervals without a strand unless they may count as +, and if no site is left.
     """
     dropped = dropped if dropped is not None else Dropped()
     table = read_bed_features(path)
@@ -41,8 +45,11 @@ def read_bed_sites(
             "intervals; if their strand does not matter, ask for them to be read as +"
         )
     table["strand"] = table["strand"].where(~strandless, "+")
-    table["locus"] = loci_of(table)
     table["cut"] = _anchor_cuts(table, anchor)
+    if contigs is not None:
+        table = on_contigs(table, contigs, name=str(path), what="sites", dropped=dropped)
+        dropped.require_some(table, f"sites of {path}")
+    table["locus"] = loci_of(table)
     table = dropped.keep(table, ~table.duplicated(["chrom", "cut", "strand"]), "sites listed before")
     return make_sites(
         chrom=table["chrom"],

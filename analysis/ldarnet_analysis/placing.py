@@ -1,4 +1,4 @@
-"""An annotation under the names, and within the extent, of the genome at hand."""
+"""Annotations, sites and regions under the names, and within the extent, of the genome at hand."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -45,3 +45,20 @@ def on_genome(
     if placed["transcripts"].empty and placed["features"].empty:
         raise ValueError(f"nothing of {annotation.name} lies on the genome; {dropped}")
     return replace(annotation, **placed)
+
+
+def on_contigs(
+    table: pd.DataFrame, contigs: Sequence[Contig], *, name: str, what: str, dropped: Dropped
+) -> pd.DataFrame:
+    """The rows of a table (column chrom) that lie on contigs of the genome, under its names; others go to `dropped`.
+
+    Where there is a column `cut`, rows with one beyond the end of their contig are left out, else those that `start`
+    there. Raises ValueError, with both lists, if no name matches.
+    """
+    names = [contig.name for contig in contigs]
+    match = match_chromosomes(sorted(table["chrom"].unique()), names, what=name, where="the genome")
+    table = dropped.keep(table, table["chrom"].isin(match.names), f"{what} on contigs that the genome lacks")
+    table = table.assign(chrom=table["chrom"].map(match.names))
+    length_bp = table["chrom"].map(dict(contigs))
+    inside = table["cut"] <= length_bp if "cut" in table.columns else table["start"] < length_bp
+    return dropped.keep(table, inside, f"{what} beyond the end of their contig")
