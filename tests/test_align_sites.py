@@ -59,3 +59,86 @@ def test_a_file_of_repeats_that_is_not_there_is_named(inputs, tmp_path):
     sites = bed(tmp_path / "s.bed", [("chr1", 5000)])
     done = run(*inputs, "--sites", sites, "--repeats", tmp_path / "none.bed", "--out", tmp_path / "out")
     assert done.exit_code == 1 and "no such file" in done.output
+
+
+def junctions(gtf):
+    """(chrom, cut) of the introns' edges in the made-up annotation."""
+    exons = pd.read_csv(gtf, sep="\t", header=None)
+    return {(row[0], row[4]) for row in exons[::2].itertuples(index=False)} | {
+        (row[0], row[3] - 1) for row in exons[1::2].itertuples(index=False)
+    }
+
+
+def test_sites_of_an_annotation_to_avoid_are_no_controls_of_sites_of_ones_own(inputs, tmp_path):
+    """The literal of donors is at them and at as many other places as an annotation does not name."""
+    exons = pd.read_csv(tmp_path / "a.gtf", sep="\t", header=None)
+    firsts = exons[::2][[0, 4, 6]].to_numpy().tolist()
+    own = "".join(f"{chrom}\t{cut}\t{cut + 1}\tx\t0\t+\n" for chrom, cut, strand in firsts[:60:4] if strand == "+")
+    (tmp_path / "mine.bed").write_text(own)
+    options = [*inputs, "--sites", tmp_path / "mine.bed", "--controls", "same-kmer", "--flank", 50]
+    found = {}
+    for name, avoid in (("with", ["--avoid", tmp_path / "a.gtf"]), ("without", [])):
+        done = run(*options, *avoid, "--out", tmp_path / name)
+        pairs = pd.read_csv(tmp_path / name / "pairs.tsv", sep="\t")
+        found[name] = {(row.chrom, row.cut) for row in pairs.itertuples()}
+        assert ("sites are avoided by controls" in done.output) == bool(avoid), done.output
+    assert found["without"] & junctions(tmp_path / "a.gtf")
+    assert found["with"] and not found["with"] & junctions(tmp_path / "a.gtf")
+
+
+def test_an_annotation_to_avoid_is_brought_onto_records(inputs, tmp_path):
+    """The contigs are parts of chromosomes, 100 kb into them, which both annotations count on."""
+    rows = [line.split("\t") for line in (tmp_path / "a.gtf").read_text().splitlines()]
+    moved = ["\t".join([f"{r[0]}x", *r[1:3], str(int(r[3]) + 10**5), str(int(r[4]) + 10**5), *r[5:]]) for r in rows]
+    half = len(moved) // 2 // 2 * 2
+    (tmp_path / "b.gtf").write_text("\n".join(moved[:half]) + "\n")
+    (tmp_path / "c.gtf").write_text("\n".join(moved[half:]) + "\n")
+    ends = [f"chr{i}\tchr{i}x\t100000\t{100_000 + 152_000}\t+\n" for i in (1, 2)]
+    (tmp_path / "records.tsv").write_text("contig\tchrom\tstart\tend\tstrand\n" + "".join(ends))
+    (tmp_path / "panel.toml").write_text('[[entry]]\nname = "donor"\nkind = "donor"\n')
+    done = run(
+        *(*inputs, "--annotation", tmp_path / "b.gtf", "--avoid", tmp_path / "c.gtf", "--flank", 50),
+        *("--records", tmp_path / "records.tsv", "--controls", "same-kmer", "--panel", tmp_path / "panel.toml"),
+        *("--out", tmp_path / "out"),
+    )
+    assert done.exit_code == 0, done.output
+    assert "c.gtf: 60 sites are avoided by controls" in done.output, "its 30 donors and 30 TSS"
+    controls = {(row.chrom, row.cut) for row in table(tmp_path, "pairs").itertuples()}
+    assert controls and not controls & junctions(tmp_path / "a.gtf")
+
+
+def test_windows_of_motifs_about_avoided_tss_hold_no_controls(inputs, tmp_path, monkeypatch):
+    windows = {}
+
+    def drawn(rung, sites, genome, *, landmarks, **rest):
+        windows[rung] = landmarks.exclude_regions
+        raise ValueError("enough is known")
+
+    monkeypatch.setattr("ldarnet_analysis.align.draw_controls", drawn)
+    rows = [line.split("\t") for line in (tmp_path / "a.gtf").read_text().splitlines()]
+    for name, chrom in (("b.gtf", "chr1"), ("c.gtf", "chr2")):
+        (tmp_path / name).write_text("\n".join("\t".join(row) for row in rows if row[0] == chrom) + "\n")
+    (tmp_path / "panel.toml").write_text('[[entry]]\nname = "R"\niupac = "R"\nwindow = [-30, -20]\n')
+    files = ["--annotation", tmp_path / "b.gtf", "--avoid", tmp_path / "c.gtf", "--panel", tmp_path / "panel.toml"]
+    done = run(*inputs, *files, "--controls", "gc", "--flank", 50, "--out", tmp_path / "out")
+    assert done.exit_code == 1 and "enough is known" in done.output
+    about = windows["gc"][windows["gc"]["end"] - windows["gc"]["start"] == 10]
+    assert about["chrom"].value_counts().to_dict() == {"chr1": 30, "chr2": 30}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--sites", "s.bed", "--panel", "default"], "no effect of --panel with --sites"),
+        (["--sites", "s.bed", "--records", "r.tsv"], "no effect of --records with --sites"),
+        (["--sites", "s.bed", "--motifs", "m.meme", "--panel", "p"], "no effect of --panel, --motifs with --sites"),
+        (["--aligned", "s.bed", "--anchor-index", 3, "--avoid", "a.gtf"], "no effect of --avoid, --fasta with --align"),
+    ],
+)
+def test_options_without_effect_are_refused(inputs, tmp_path, monkeypatch, options, message):
+    monkeypatch.chdir(tmp_path)
+    for name in ("s.bed", "r.tsv", "m.meme"):
+        (tmp_path / name).write_text("x")
+    done = run(*inputs, *options, "--out", tmp_path / "out")
+    assert done.exit_code == 1 and message in " ".join(done.output.split())
+    assert not (tmp_path / "out").exists()

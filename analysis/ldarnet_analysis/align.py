@@ -92,6 +92,8 @@ class Analysis:
     landmarks: Landmarks = field(default_factory=Landmarks)
     annotated: pd.DataFrame | None = None
     """Sites of every class, any of which no decoy may be."""
+    avoided_tss: pd.DataFrame | None = None
+    """TSS of other annotations: no control of a motif lies in its window of one."""
     run_model: RunModel | None = None
 
     def run(self) -> pd.DataFrame:
@@ -230,11 +232,13 @@ class Analysis:
         annotated = [table for table in (self.annotated, self.sites.tss) if table is not None]
         exclude = self.uncovered
         pool: Any = "uniform" if rung in DECOY_RUNGS else self.settings.pool
-        if entry.motif is not None and self.sites.tss is not None:
+        all_tss = [table for table in (self.sites.tss, self.avoided_tss) if table is not None]
+        if entry.motif is not None and all_tss:
             first, end = entry.motif.window
-            exclude = pd.concat([exclude, regions_around(self.sites.tss, first, end)], ignore_index=True)
+            tss = pd.concat(all_tss, ignore_index=True)
+            exclude = pd.concat([exclude, regions_around(tss, first, end)], ignore_index=True)
             if rung == "same-kmer":
-                pool = outside_windows(motif_hits(self.genome, None, entry.motif.scored), self.sites.tss, entry.motif)
+                pool = outside_windows(motif_hits(self.genome, None, entry.motif.scored), tss, entry.motif)
         landmarks = Landmarks(
             annotated=pd.concat(annotated)[["chrom", "cut", "strand"]].drop_duplicates() if annotated else None,
             exclude_regions=exclude,

@@ -23,7 +23,7 @@ from ldarnet_analysis.designed_rungs import RunModel
 from ldarnet_analysis.dropped import Dropped
 from ldarnet_analysis.given_sites import read_aligned, read_bed_sites
 from ldarnet_analysis.kmer_table import KmerLookup
-from ldarnet_analysis.panel import JUNCTION_WINDOW, PanelEntry, aligned_panel, read_panel
+from ldarnet_analysis.panel import JUNCTION_WINDOW, PanelEntry, aligned_panel, default_panel, read_panel
 from ldarnet_analysis.panel_sites import PanelSites, aligned_sites, annotated_sites
 from ldarnet_analysis.placing import on_contigs
 from ldarnet_analysis.records import RECORD_COLUMNS
@@ -32,6 +32,8 @@ from ldarnet_analysis.results import draw_results
 
 PACKAGES = ("ldarnet", "numpy", "pandas", "scipy", "matplotlib", "pyranges", "logomaker")
 LINE_BP = 80
+_PLACE = ["chrom", "cut", "strand"]
+_ANY_TSS = PanelEntry("any TSS", "TSS", JUNCTION_WINDOW)
 
 
 def align_files(request: AlignRequest, say: Callable[[str], None], run_model: RunModel | None = None) -> str:
@@ -49,8 +51,10 @@ def align_files(request: AlignRequest, say: Callable[[str], None], run_model: Ru
     for path in (*inputs, request.lookup_track, request.lookup_track_minus, request.lookup_fasta):
         if path is not None and not path.is_file():
             raise ValueError(f"no such file: {path}")
+    _refuse_without_effect(request)
     request.out.mkdir(parents=True, exist_ok=True)
     panel = _panel(request)
+    records = _records(request.records)
     with ExitStack() as stack:
         aligned, fasta = _write_aligned(request) if request.aligned else (None, request.fasta)
         assert fasta is not None, "the command checks it"
@@ -62,7 +66,8 @@ def align_files(request: AlignRequest, say: Callable[[str], None], run_model: Ru
             assert run_model is not None, "the command checks it"
             track = request.out / "aligned.bw"
             run_model(fasta, track)
-        sites, panel = _sites(request, genome, aligned, panel)
+        sites, panel = _sites(request, genome, aligned, panel, records)
+        annotated, avoided_tss = _to_avoid(request, genome, panel, records, sites)
         repeats = _repeats(request, fasta, genome, sites.notes)
         for note in sites.notes:
             say(note)
@@ -78,7 +83,8 @@ def align_files(request: AlignRequest, say: Callable[[str], None], run_model: Ru
             say=say,
             lookups=_lookups(request),
             landmarks=Landmarks(repeats=repeats),
-            annotated=_to_avoid(request, genome, panel, sites),
+            annotated=annotated,
+            avoided_tss=avoided_tss,
             run_model=run_model,
         )
         tests = analysis.run()
@@ -105,6 +111,27 @@ def _check_flank(aligned: AlignedSequences, panel: Sequence[PanelEntry], flank_b
             f"--flank {flank_bp}: expected sequences with {flank_bp + 1:,} bases or more on either side of the anchor, "
             f"got at most {longest:,}"
         )
+
+
+def _refuse_without_effect(request: AlignRequest) -> None:
+    """ValueError for options that the choice of sites leaves without any effect."""
+    given = {
+        "--panel": request.panel is not None,
+        "--motifs": request.motif_file is not None,
+        "--records": request.records is not None,
+        "--avoid": bool(request.avoid),
+        "--fasta": request.fasta is not None,
+    }
+    if request.sites is not None:
+        idle = ["--panel", "--motifs"] + (["--records"] if not request.avoid else [])
+        _refuse_given(given, idle, "--sites, which are a class of their own on the contigs of the FASTA")
+    elif request.aligned is not None:
+        _refuse_given(given, ["--records", "--avoid", "--fasta"], "--aligned, whose sequences are the contigs")
+
+
+def _refuse_given(given: dict[str, bool], idle: list[str], choice: str) -> None:
+    if without_effect := [option for option in idle if given[option]]:
+        raise ValueError(f"no effect of {', '.join(without_effect)} with {choice}: leave it out")
 
 
 def _settings(request: AlignRequest) -> Settings:
@@ -134,7 +161,11 @@ def _write_aligned(request: AlignRequest) -> tuple[AlignedSequences, Path]:
 
 
 def _sites(
-    request: AlignRequest, genome: Genome, aligned: AlignedSequences | None, panel: tuple[PanelEntry, ...]
+    request: AlignRequest,
+    genome: Genome,
+    aligned: AlignedSequences | None,
+    panel: tuple[PanelEntry, ...],
+    records: pd.DataFrame | None,
 ) -> tuple[PanelSites, tuple[PanelEntry, ...]]:
     if aligned is not None:
         return aligned_sites(aligned, panel), panel
@@ -147,7 +178,7 @@ def _sites(
         return PanelSites(by_class={name: sites}, notes=notes), (PanelEntry(name, "given", JUNCTION_WINDOW),)
     assert request.annotation is not None, "the command checks it"
     annotation = read_annotation(request.annotation)
-    return annotated_sites(annotation, genome, panel, records=_records(request.records)), panel
+    return annotated_sites(annotation, genome, panel, records=records), panel
 
 
 def _records(path: Path | None) -> pd.DataFrame | None:
@@ -160,15 +191,35 @@ def _records(path: Path | None) -> pd.DataFrame | None:
 
 
 def _to_avoid(
-    request: AlignRequest, genome: Genome, panel: tuple[PanelEntry, ...], sites: PanelSites
-) -> pd.DataFrame | None:
-    """Annotated places that no control may be: those of the panel, and of the annotations to avoid."""
+    request: AlignRequest,
+    genome: Genome,
+    panel: tuple[PanelEntry, ...],
+    records: pd.DataFrame | None,
+    sites: PanelSites,
+) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
+    """Places that no control may be, those of the panel and of the annotations to avoid, and the TSS of the latter.
+
+    With sites of one's own the default panel is what is looked for in those annotations. What was found is noted.
+    """
     tables = list(sites.by_class.values())
+    wanted = default_panel() if request.sites is not None else panel
+    all_tss = []
     for path in request.avoid:
-        more = annotated_sites(read_annotation(path), genome, panel, records=None)
-        tables += list(more.by_class.values())
-    places = [table[["chrom", "cut", "strand"]] for table in tables]
-    return pd.concat(places).drop_duplicates(ignore_index=True) if places else None
+        more = annotated_sites(read_annotation(path), genome, (*wanted, _ANY_TSS), records=records)
+        found = list(more.by_class.values())
+        if more.tss is not None:
+            all_tss.append(more.tss)
+        num = len(pd.concat([table[_PLACE] for table in found]).drop_duplicates()) if found else 0
+        if not num:
+            raise ValueError(f"--avoid {path}: expected sites on the genome, got none: {_reasons(more)}")
+        sites.notes.append(f"{path.name}: {num:,} sites are avoided by controls")
+        tables += found
+    places = pd.concat([table[_PLACE] for table in tables]).drop_duplicates(ignore_index=True) if tables else None
+    return places, pd.concat(all_tss, ignore_index=True) if all_tss else None
+
+
+def _reasons(sites: PanelSites) -> str:
+    return "; ".join(sorted(set(sites.missing.values()))) or "; ".join(sites.notes)
 
 
 def _repeats(request: AlignRequest, fasta: Path, genome: Genome, notes: list[str]) -> pd.DataFrame | None:
