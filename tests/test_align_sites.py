@@ -69,21 +69,26 @@ def junctions(gtf):
     }
 
 
-def test_sites_of_an_annotation_to_avoid_are_no_controls_of_sites_of_ones_own(inputs, tmp_path):
-    """The literal of donors is at them and at as many other places as an annotation does not name."""
-    exons = pd.read_csv(tmp_path / "a.gtf", sep="\t", header=None)
-    firsts = exons[::2][[0, 4, 6]].to_numpy().tolist()
-    own = "".join(f"{chrom}\t{cut}\t{cut + 1}\tx\t0\t+\n" for chrom, cut, strand in firsts[:60:4] if strand == "+")
-    (tmp_path / "mine.bed").write_text(own)
-    options = [*inputs, "--sites", tmp_path / "mine.bed", "--controls", "same-kmer", "--flank", 50]
-    found = {}
-    for name, avoid in (("with", ["--avoid", tmp_path / "a.gtf"]), ("without", [])):
-        done = run(*options, *avoid, "--out", tmp_path / name)
-        pairs = pd.read_csv(tmp_path / name / "pairs.tsv", sep="\t")
-        found[name] = {(row.chrom, row.cut) for row in pairs.itertuples()}
-        assert ("sites are avoided by controls" in done.output) == bool(avoid), done.output
-    assert found["without"] & junctions(tmp_path / "a.gtf")
-    assert found["with"] and not found["with"] & junctions(tmp_path / "a.gtf")
+@pytest.fixture
+def landmarks(monkeypatch):
+    """What controls of each rung would keep away from; none is drawn."""
+    seen = {}
+
+    def drawn(rung, sites, genome, *, landmarks, **rest):
+        seen[rung] = landmarks
+        raise ValueError("enough is known")
+
+    monkeypatch.setattr("ldarnet_analysis.align.draw_controls", drawn)
+    return seen
+
+
+def test_sites_of_an_annotation_to_avoid_are_no_controls_of_sites_of_ones_own(inputs, tmp_path, landmarks):
+    sites = bed(tmp_path / "mine.bed", [("chr1", 700)])
+    options = [*inputs, "--sites", sites, "--avoid", tmp_path / "a.gtf", "--flank", 50, "--out", tmp_path / "out"]
+    done = run(*options, "--controls", "gc")
+    assert "a.gtf: " in done.output and "sites are avoided by controls" in done.output
+    annotated = {(row.chrom, row.cut) for row in landmarks["gc"].annotated.itertuples()}
+    assert annotated >= junctions(tmp_path / "a.gtf") | {("chr1", 700), ("chr1", 1000)}, "donors, acceptors and a TSS"
 
 
 def test_an_annotation_to_avoid_is_brought_onto_records(inputs, tmp_path):
@@ -107,14 +112,7 @@ def test_an_annotation_to_avoid_is_brought_onto_records(inputs, tmp_path):
     assert controls and not controls & junctions(tmp_path / "a.gtf")
 
 
-def test_windows_of_motifs_about_avoided_tss_hold_no_controls(inputs, tmp_path, monkeypatch):
-    windows = {}
-
-    def drawn(rung, sites, genome, *, landmarks, **rest):
-        windows[rung] = landmarks.exclude_regions
-        raise ValueError("enough is known")
-
-    monkeypatch.setattr("ldarnet_analysis.align.draw_controls", drawn)
+def test_windows_of_motifs_about_avoided_tss_hold_no_controls(inputs, tmp_path, landmarks):
     rows = [line.split("\t") for line in (tmp_path / "a.gtf").read_text().splitlines()]
     for name, chrom in (("b.gtf", "chr1"), ("c.gtf", "chr2")):
         (tmp_path / name).write_text("\n".join("\t".join(row) for row in rows if row[0] == chrom) + "\n")
@@ -122,7 +120,8 @@ def test_windows_of_motifs_about_avoided_tss_hold_no_controls(inputs, tmp_path, 
     files = ["--annotation", tmp_path / "b.gtf", "--avoid", tmp_path / "c.gtf", "--panel", tmp_path / "panel.toml"]
     done = run(*inputs, *files, "--controls", "gc", "--flank", 50, "--out", tmp_path / "out")
     assert done.exit_code == 1 and "enough is known" in done.output
-    about = windows["gc"][windows["gc"]["end"] - windows["gc"]["start"] == 10]
+    windows = landmarks["gc"].exclude_regions
+    about = windows[windows["end"] - windows["start"] == 10]
     assert about["chrom"].value_counts().to_dict() == {"chr1": 30, "chr2": 30}
 
 
