@@ -167,13 +167,16 @@ def align_command(
 def model_runner(model: str, track: Path | None) -> Callable[[Path, Path], None]:
     """A function that writes the track of a FASTA with a model, read as the given track was (strand and window).
 
-    Sequences are read on their sense strand, or on both where the track is the mean of both.
+    Sequences are read on their sense strand, or on both where the track is the mean of both. Raises CheckpointError
+    at once for a model that cannot be loaded.
     """
     import json
 
+    from ldarnet.checkpoint import load_model
     from ldarnet.sidecar import sidecar_path
     from ldarnet.write_track import TrackRequest, write_track
 
+    load_model(model)  # what it takes to find out that it cannot be used, before hours of work
     strand, window_bp, halo_bp = "+", None, None
     if track is not None and sidecar_path(track).is_file():
         settings = json.loads(sidecar_path(track).read_text()).get("settings", {})

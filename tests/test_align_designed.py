@@ -1,5 +1,7 @@
 """`ldarnet align` with a model at hand: rungs of designed sequences, and what becomes of the rest where they fail."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ from ldarnet_analysis import align_files
 from ldarnet_analysis.align_request import AlignRequest
 from ldarnet_analysis.designs import design, local_span
 from ldarnet_analysis.given_sites import read_bed_sites
-from tests.test_align import NUM_GENES, make_inputs
+from tests.test_align import NUM_GENES, make_inputs, run
 
 ENTRY = '[[entry]]\nname = "{}"\nkind = "{}"\n'
 
@@ -78,3 +80,64 @@ def test_sites_of_ones_own_are_no_donors_whatever_their_file_is_called(request_o
         assert local_span(sites.assign(**{"class": "x"}), "acceptor") == (-20, 3)
         one, other = (design("planted", sites, genome, 100, kind=kind, seed=1) for kind in ("given", "donor"))
     assert any((a != b).any() for (_, a), (_, b) in zip(one.records, other.records, strict=True))
+
+
+DONOR = ENTRY.format("donor", "donor")
+
+
+@pytest.mark.parametrize(
+    ("panel", "choices", "message"),
+    [
+        (DONOR + "test_window = [-60, 3]\n", {}, "donor: expected a test window, and cut_at"),
+        (DONOR + "test_window = [0, 51]\n", {}, "within the flank of 50 bp, got 0..51 and 0"),
+        (DONOR + "cut_at = 50\n", {}, "got -3..3 and 50: give a larger --flank"),
+        (DONOR, {"rungs": ("gc", "same-kmer", "gc")}, "expected every rung once, got gc again"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_done(request_of, tmp_path, panel, choices, message):
+    with pytest.raises(ValueError) as error:
+        align_files.align_files(request_of(panel, **choices), print, noise_model)
+    assert message in str(error.value) and not (tmp_path / "out").exists()
+
+
+def test_a_model_that_cannot_be_loaded_is_refused_before_anything_is_done(tmp_path):
+    (tmp_path / "m.safetensors").write_text("no model")
+    inputs = make_inputs(tmp_path)
+    done = run(*inputs, "--model", tmp_path / "m.safetensors", "--out", tmp_path / "out", "--flank", 50)
+    assert done.exit_code == 1 and "m.safetensors" in done.output
+    assert not (tmp_path / "out").exists()
+
+
+def failing_model(fasta, out):
+    raise ValueError("no memory left")
+
+
+@pytest.mark.parametrize("breaks", ["the model", "the test"])
+def test_designed_rungs_that_fail_leave_the_others(request_of, tmp_path, monkeypatch, breaks):
+    if breaks == "the test":
+
+        def broken(*_):
+            raise ValueError("no memory left")
+
+        monkeypatch.setattr("ldarnet_analysis.align.read_rung", broken)
+    model = failing_model if breaks == "the model" else noise_model
+    align_files.align_files(request_of(DONOR, rungs=("gc", "planted", "ablated")), print, model)
+    tests = table(tmp_path, "tests").set_index(["rung", "signal"])
+    assert (tests.loc["gc", "status"] == "ok").all() and len(tests) == 9
+    failed = tests.loc[["planted", "ablated"]]
+    assert (failed["status"] == "failed").all() and failed["reason"].str.contains("no memory left").all()
+    assert len(table(tmp_path, "odds")) == 1 and set(table(tmp_path, "profiles")["rung"]) == {"sites", "gc"}
+
+
+def test_a_test_half_made_leaves_no_rows_of_its_own(request_of, tmp_path, monkeypatch):
+    """A window that reaches beyond what designed sequences hold, but not beyond the flank."""
+    panel = DONOR + "test_window = [-50, 50]\n"
+    request = request_of(panel, rungs=("gc", "planted"))
+    settings = align_files._settings
+    monkeypatch.setattr(align_files, "_settings", lambda asked: replace(settings(asked), design_window_bp=60))
+    align_files.align_files(request, print, noise_model)
+    tests = table(tmp_path, "tests").set_index(["rung", "signal"])
+    assert (tests.loc["gc", "status"] == "ok").all() and tests.index.is_unique
+    assert (tests.loc["planted", "status"] == "failed").all()
+    assert tests.loc["planted", "reason"].str.contains("expected a test window within the offsets -29..29").all()
+    assert "planted" not in set(table(tmp_path, "profiles")["rung"])

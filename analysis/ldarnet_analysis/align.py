@@ -15,6 +15,7 @@ from ldarnet.genome import Genome
 from ldarnet.tracks import Track, open_track
 from ldarnet_analysis.balance import imbalance
 from ldarnet_analysis.comparisons import (
+    CUT_REACH_BP,
     TESTED_SIGNALS,
     Findings,
     Tracks,
@@ -70,8 +71,22 @@ class Settings:
     def __post_init__(self) -> None:
         if unknown := [rung for rung in self.rungs if rung not in ALL_RUNGS]:
             raise ValueError(f"controls: expected some of {', '.join(ALL_RUNGS)}, got {', '.join(unknown)}")
+        if repeated := sorted({rung for rung in self.rungs if self.rungs.count(rung) > 1}):
+            raise ValueError(f"controls: expected every rung once, got {', '.join(repeated)} again")
         if self.flank_bp < 10:
             raise ValueError(f"flank: expected at least 10 bases, got {self.flank_bp}")
+
+    def check_panel(self, panel: Sequence[PanelEntry]) -> None:
+        """Raise ValueError for an entry whose offsets are not all within the flank."""
+        for entry in panel:
+            first, last = entry.test_window
+            if min(first, entry.cut_at - CUT_REACH_BP) < -self.flank_bp or (
+                max(last, entry.cut_at + CUT_REACH_BP) > self.flank_bp
+            ):
+                raise ValueError(
+                    f"{entry.name}: expected a test window, and cut_at with {CUT_REACH_BP} bp about it, within the "
+                    f"flank of {self.flank_bp} bp, got {first}..{last} and {entry.cut_at}: give a larger --flank"
+                )
 
 
 @dataclass
@@ -97,7 +112,12 @@ class Analysis:
     run_model: RunModel | None = None
 
     def run(self) -> pd.DataFrame:
-        """Make the analysis and write its files; returns the tests."""
+        """Make the analysis and write its files; returns the tests.
+
+        What goes wrong with rungs of designed sequences is the reason in their rows. Raises ValueError for test
+        windows beyond the flank, before anything is written, and where nothing could be tested.
+        """
+        self.settings.check_panel(self.panel)
         started = time.monotonic()
         self.out.mkdir(parents=True, exist_ok=True)
         findings = Findings()
@@ -299,7 +319,13 @@ class Analysis:
                 kind=entry.kind,
                 seed=self.settings.seed,
             )
-        path = run_designs(classes, self.out / "designs", self.run_model)
+        try:
+            path = run_designs(classes, self.out / "designs", self.run_model)
+        except (ValueError, OSError) as error:
+            for entry in entries:
+                for rung in rungs:
+                    untested(findings, entry, rung, "failed", f"the model could not read the sequences: {error}")
+            return
         reach = min(self.settings.flank_bp, self.settings.design_window_bp // 2 - 1)
         inner = offsets[np.abs(offsets) <= reach]
         for entry in entries:
@@ -318,11 +344,17 @@ class Analysis:
             if rung not in made.by_rung or path is None:
                 untested(findings, entry, rung, "no sites", made.impossible.get(rung, "no records"))
                 continue
-            with open_track(path) as track:
-                found = read_rung(made.by_rung[rung], made.sites, track, offsets, self.expectation)
-            loci = found.sites["locus"].to_numpy()
+            mine = Findings()
             seed = self.settings.seed
-            compare(findings, entry, rung, found.signals, offsets, loci, found.pair_rows, unbalanced="", seed=seed)
+            try:
+                with open_track(path) as track:
+                    found = read_rung(made.by_rung[rung], made.sites, track, offsets, self.expectation)
+                loci = found.sites["locus"].to_numpy()
+                compare(mine, entry, rung, found.signals, offsets, loci, found.pair_rows, unbalanced="", seed=seed)
+            except (ValueError, OSError) as error:
+                untested(findings, entry, rung, "failed", str(error))
+            else:
+                findings.add(mine)
 
     def _at_most(self, sites: pd.DataFrame) -> pd.DataFrame:
         most = self.settings.max_designed_sites

@@ -52,9 +52,12 @@ def align_files(request: AlignRequest, say: Callable[[str], None], run_model: Ru
         if path is not None and not path.is_file():
             raise ValueError(f"no such file: {path}")
     _refuse_without_effect(request)
-    request.out.mkdir(parents=True, exist_ok=True)
     panel = _panel(request)
+    settings = _settings(request)
+    if request.sites is None:
+        settings.check_panel(panel)
     records = _records(request.records)
+    request.out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         aligned, fasta = _write_aligned(request) if request.aligned else (None, request.fasta)
         assert fasta is not None, "the command checks it"
@@ -78,7 +81,7 @@ def align_files(request: AlignRequest, say: Callable[[str], None], run_model: Ru
             track=track,
             track_minus=request.track_minus,
             out=request.out,
-            settings=_settings(request),
+            settings=settings,
             facts=_facts(request, genome, track, fasta),
             say=say,
             lookups=_lookups(request),

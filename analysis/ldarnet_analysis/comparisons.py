@@ -44,6 +44,13 @@ class Findings:
     odds: list[tuple[object, ...]] = field(default_factory=list)
     max_t: list[pd.DataFrame] = field(default_factory=list)
 
+    def add(self, others: "Findings") -> None:
+        """Take in the rows of others."""
+        self.profiles += others.profiles
+        self.tests += others.tests
+        self.odds += others.odds
+        self.max_t += others.max_t
+
 
 def compare(
     findings: Findings,

@@ -18,7 +18,7 @@ from ldarnet_analysis.locus_sums import MIN_LOCI
 from ldarnet_analysis.multiplicity import benjamini_hochberg
 from ldarnet_analysis.permutation import sign_flip_test
 
-STATUSES = ("ok", "too few loci", "too few cuts", "unbalanced", "no sites", "needs model", "degenerate")
+STATUSES = ("ok", "too few loci", "too few cuts", "unbalanced", "no sites", "needs model", "failed", "degenerate")
 # Of 0 or 1 at a site less a share: no difference is farther from 0, though a bootstrap-t interval may reach beyond.
 SHARE_SIGNALS = ("cut-rate",)
 TEST_COLUMNS = [
