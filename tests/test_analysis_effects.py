@@ -123,3 +123,15 @@ def test_odds_without_an_interval_say_why():
     assert missing.num_loci == 0
     with pytest.raises(ValueError, match="as many controls as sites, got 3 and 2"):
         odds_ratio(np.ones(2), np.ones(3), np.arange(2))
+
+
+def test_what_rounding_leaves_is_no_certainty():
+    """As many cuts at sites as at controls in every locus: only rounding keeps the spread from 0."""
+    rng = np.random.default_rng(4)
+    loci = np.repeat(np.arange(60), 5)
+    sites = rng.random(300) < 0.3
+    controls = np.concatenate([rng.permutation(each) for each in np.split(sites, 60)])
+    got = odds_ratio(sites, controls, loci)
+    assert (got.odds_ratio, got.status) == (1, "degenerate") and np.isnan([got.lo, got.hi]).all()
+    controls[:5] = ~controls[:5]
+    assert odds_ratio(sites, controls, loci).status == "ok"

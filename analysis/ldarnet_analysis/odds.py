@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import t as student
 
+from ldarnet_analysis.bootstrap import NO_SPREAD
 from ldarnet_analysis.locus_sums import MIN_LOCI, effective_number, locus_sums
 
 
@@ -64,9 +65,11 @@ def odds_ratio(
     shares = (_mean(sites), _mean(controls))
     if num_loci < MIN_LOCI:
         return OddsRatio(estimate, np.nan, np.nan, *shares, num_loci, "too few loci")
-    standard_error = np.sqrt(num_loci / (num_loci - 1) * np.square(moves.sums).sum())
-    if not standard_error > 0:
+    spread = np.square(moves.sums).sum()
+    # what cancels within loci leaves rounding
+    if not spread > NO_SPREAD * (np.nansum(site_moves**2) + np.nansum(control_moves**2)):
         return OddsRatio(estimate, np.nan, np.nan, *shares, num_loci, "degenerate")
+    standard_error = np.sqrt(num_loci / (num_loci - 1) * spread)
     df = max(min(effective_number(each) for each in sizes) - 1, 1)
     reach = np.exp(student.ppf((1 + level) / 2, df) * standard_error)
     return OddsRatio(estimate, float(estimate / reach), float(estimate * reach), *shares, num_loci, "ok")
