@@ -12,6 +12,7 @@ from ldarnet_analysis import align_files
 from ldarnet_analysis.align_request import AlignRequest
 from ldarnet_analysis.designs import design, local_span
 from ldarnet_analysis.given_sites import read_bed_sites
+from ldarnet_analysis.positions import sense_bases
 from tests.test_align import NUM_GENES, make_inputs, run
 
 ENTRY = '[[entry]]\nname = "{}"\nkind = "{}"\n'
@@ -141,3 +142,31 @@ def test_a_test_half_made_leaves_no_rows_of_its_own(request_of, tmp_path, monkey
     assert (tests.loc["planted", "status"] == "failed").all()
     assert tests.loc["planted", "reason"].str.contains("expected a test window within the offsets -29..29").all()
     assert "planted" not in set(table(tmp_path, "profiles")["rung"])
+
+
+def test_refused_controls_give_no_odds_no_offsets_and_no_contexts(request_of, tmp_path, monkeypatch):
+    def refused(balance):
+        return "gc differs by 0.30 SD" if (balance["rung"] == "matched").all() else ""
+
+    monkeypatch.setattr("ldarnet_analysis.align.imbalance", refused)
+    align_files.align_files(request_of(DONOR, rungs=("gc", "matched", "context-swap")), print, noise_model)
+    tests, odds, max_t = (table(tmp_path, name) for name in ("tests", "odds", "max_t"))
+    assert set(tests.loc[tests["rung"] == "matched", "status"]) == {"unbalanced"}
+    row = odds[odds["rung"] == "matched"].iloc[0]
+    assert row["status"] == "unbalanced" and row["n_loci"] > 0
+    assert row[["odds_ratio", "lo", "hi", "site_share", "control_share"]].isna().all()
+    assert set(max_t["rung"]) == {"gc", "context-swap"}
+    pairs = table(tmp_path, "pairs")
+    contexts = {rung: rows.set_index("site_id")[["chrom", "cut", "strand"]] for rung, rows in pairs.groupby("rung")}
+    designs = table(tmp_path, "designs/designs")
+    swapped = designs[designs["rung"] == "context-swap"].iloc[0]
+    chrom, cut, strand = contexts["gc"].loc[swapped["site_id"]]
+    with open_genome(tmp_path / "g.fa") as genome, open_genome(tmp_path / "out/designs/designs.fa") as records:
+        got = records.ids(swapped["record"], 0, 512)
+        assert (got[:250] == sense_bases(genome, chrom, cut, strand, 256, 256)[:250]).all()
+
+
+def test_without_balanced_controls_there_are_no_contexts(request_of, tmp_path, monkeypatch):
+    monkeypatch.setattr("ldarnet_analysis.align.imbalance", lambda balance: "too far off")
+    with pytest.raises(ValueError, match="context-swap needs the pairs of balanced controls"):
+        align_files.align_files(request_of(DONOR, rungs=("gc", "context-swap")), print, noise_model)

@@ -288,7 +288,7 @@ def test_nothing_is_written_of_a_design_without_records(tmp_path):
         ("planted", {}, {"k": 0}, "k of 1 or more, got 1 and 0"),
         ("planted", {}, {"per_site": 0}, "1 or more records per site and k of 1 or more, got 0 and 2"),
         ("planted", {"chrom": "chrZ"}, {}, "no such contigs in the genome: chrZ; its contigs are a, b"),
-        ("context-swap", {}, {}, "context-swap needs the pairs of matched controls"),
+        ("context-swap", {}, {}, "context-swap needs the pairs of balanced controls"),
     ],
 )
 def test_what_cannot_be_designed_is_refused(rung, change, arguments, message):

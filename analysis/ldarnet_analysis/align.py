@@ -51,6 +51,7 @@ POSITION_RUNGS = tuple(RULES)
 ALL_RUNGS = (*POSITION_RUNGS, *DESIGNED_RUNGS)
 LOGO_REACH_BP = 30
 SPLICE = ("donor", "acceptor")
+CONTEXT_RUNGS = ("matched", "gc")
 
 
 @dataclass(frozen=True)
@@ -308,8 +309,7 @@ class Analysis:
         classes = {}
         for entry in entries:
             sites = self._at_most(self.sites.by_class[entry.name])
-            drawn = controls.get((entry.name, "matched")) or controls.get((entry.name, "gc"))
-            matched = drawn.pairs if drawn is not None else None
+            matched = self._contexts(controls, entry.name)
             classes[entry.name] = design_class(
                 sites,
                 self.genome,
@@ -330,6 +330,14 @@ class Analysis:
         inner = offsets[np.abs(offsets) <= reach]
         for entry in entries:
             self._compare_designs(entry, rungs, classes[entry.name], path, inner, findings)
+
+    def _contexts(self, controls: Mapping[tuple[str, str], Controls], site_class: str) -> pd.DataFrame | None:
+        """The pairs that context-swap takes contexts from: of the first such rung whose controls were not refused."""
+        for rung in CONTEXT_RUNGS:
+            drawn = controls.get((site_class, rung))
+            if drawn is not None and len(drawn.pairs) and (self.settings.force or not imbalance(drawn.balance)):
+                return drawn.pairs
+        return None
 
     def _compare_designs(
         self,

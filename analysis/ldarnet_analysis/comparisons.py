@@ -7,7 +7,7 @@ import pandas as pd
 
 from ldarnet_analysis.bootstrap import cluster_bootstrap
 from ldarnet_analysis.locus_sums import MIN_LOCI
-from ldarnet_analysis.odds import odds_ratio
+from ldarnet_analysis.odds import OddsRatio, odds_ratio
 from ldarnet_analysis.panel import PanelEntry
 from ldarnet_analysis.permutation import max_t
 from ldarnet_analysis.primary import TestRow, primary_test
@@ -67,7 +67,8 @@ def compare(
     """Add profiles of the controls, tests and odds of one rung to the findings.
 
     `signals`: name -> (matrix of the sites [n, offsets], matrix of the controls [pairs, offsets]); row j of the
-    latter belongs to site `pair_rows[j]`, whose locus it shares. Signal "raw" gives the hard-cut rate too.
+    latter belongs to site `pair_rows[j]`, whose locus it shares. Signal "raw" gives the hard-cut rate too. `unbalanced`
+    says why the controls are refused: then there is no test, no max-T, and no odds.
     """
     control_loci = loci[pair_rows]
     for signal, (site_matrix, control_matrix) in signals.items():
@@ -87,7 +88,8 @@ def compare(
                 seed=seed,
             )
         )
-        _add_max_t(findings, (entry.name, rung, signal), site_matrix, controls, offsets, loci, seed)
+        if not unbalanced:
+            _add_max_t(findings, (entry.name, rung, signal), site_matrix, controls, offsets, loci, seed)
         if signal == "raw":
             findings.profiles.append(
                 profile(entry.name, rung, "cut-rate", hard_cuts(control_matrix), offsets, control_loci, seed=seed)
@@ -176,6 +178,8 @@ def _add_cut_rate(
     num = np.count_nonzero(~np.isnan(control_cuts), axis=1)
     shares = np.nansum(control_cuts, axis=1) / np.where(num, num, np.nan)
     found = odds_ratio(site_cuts, shares, loci)
+    if unbalanced:
+        found = OddsRatio(np.nan, np.nan, np.nan, np.nan, np.nan, found.num_loci, "unbalanced")
     findings.odds.append((entry.name, rung, *found))
 
 

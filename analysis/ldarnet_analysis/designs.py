@@ -200,7 +200,7 @@ class _Changer:
 def _contexts(pairs: pd.DataFrame | None, cutter: _WindowCutter) -> dict[str, list[np.ndarray]]:
     """The windows of each site's controls, those that leave their contig or hold N left out."""
     if pairs is None:
-        raise ValueError("context-swap needs the pairs of matched controls (draw_controls)")
+        raise ValueError("context-swap needs the pairs of balanced controls of rung matched or gc, and there are none")
     positions_of(pairs, cutter.genome.contigs)
     contexts: dict[str, list[np.ndarray]] = {}
     for site_id, chrom, cut, strand in pairs[["site_id", "chrom", "cut", "strand"]].itertuples(index=False):
