@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -165,23 +165,29 @@ def align_command(
 
 
 def model_runner(model: str, track: Path | None) -> Callable[[Path, Path], None]:
-    """A function that writes the track of a FASTA with a model, read as the given track was (strand and window).
+    """A function that writes the track of a FASTA with a model, read as the given track was.
 
-    Sequences are read on their sense strand, or on both where the track is the mean of both. Raises CheckpointError
-    at once for a model that cannot be loaded.
+    That is window, halo, stage and dtype. Sequences are read on their sense strand, or on both where the track is the
+    mean of both. Raises CheckpointError at once for a model that cannot be loaded, and ValueError for one that the
+    record beside the track says it is not of.
     """
-    import json
-
     from ldarnet.checkpoint import load_model
     from ldarnet.sidecar import sidecar_path
     from ldarnet.write_track import TrackRequest, write_track
 
-    load_model(model)  # what it takes to find out that it cannot be used, before hours of work
-    strand, window_bp, halo_bp = "+", None, None
+    # loaded to find out that it can be, before hours of work
+    provenance = load_model(model).provenance
+    assert provenance is not None, "loaded models have one"
+    settings: dict[str, Any] = {}
     if track is not None and sidecar_path(track).is_file():
-        settings = json.loads(sidecar_path(track).read_text()).get("settings", {})
-        strand = "both-mean" if settings.get("strand") == "both-mean" else "+"
-        window_bp, halo_bp = settings.get("window_bp"), settings.get("halo_bp")
+        record = _track_record(sidecar_path(track))
+        theirs = record["model"].get("sha256")
+        if theirs is not None and theirs != provenance.sha256:
+            raise ValueError(
+                f"--model {model} is not the model of {track}: its sha256 is {provenance.sha256}, and its record "
+                f"{track.name}.json names {record['model'].get('name')} with {theirs}"
+            )
+        settings = record["settings"]
 
     def run(fasta: Path, out: Path) -> None:
         write_track(
@@ -189,12 +195,35 @@ def model_runner(model: str, track: Path | None) -> Callable[[Path, Path], None]
                 fasta=str(fasta),
                 outputs=(out,),
                 model=model,
-                strand=strand,
-                window_bp=window_bp,
-                halo_bp=halo_bp,
+                strand="both-mean" if settings.get("strand") == "both-mean" else "+",
+                window_bp=settings.get("window_bp"),
+                halo_bp=settings.get("halo_bp"),
+                stage=settings.get("stage") or 0,
+                dtype=settings.get("dtype") or "float32",
                 command=tuple(sys.argv),
             ),
             say=say,
         )
 
     return run
+
+
+def _track_record(path: Path) -> dict[str, Any]:
+    """The record of a track, with `model` and `settings`; ValueError, naming the file, for anything else in it."""
+    from ldarnet_analysis.json_object import read_object
+
+    record = read_object(path, "ldarnet boundaries")
+    for key, kinds in _RECORDED.items():
+        if not isinstance(record.setdefault(key, {}), dict):
+            raise ValueError(f"{path}: expected a JSON object under {key!r}, got {type(record[key]).__name__}")
+        for name, kind in kinds.items():
+            value = record[key].get(name)
+            if value is not None and type(value) is not kind:
+                raise ValueError(f"{path}: expected {name} of {key} to be of type {kind.__name__}, got {value!r}")
+    return record
+
+
+_RECORDED: dict[str, dict[str, type]] = {
+    "model": {"sha256": str},
+    "settings": {"strand": str, "window_bp": int, "halo_bp": int, "stage": int, "dtype": str},
+}

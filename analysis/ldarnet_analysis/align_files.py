@@ -1,7 +1,6 @@
 """From files to an analysis and back to files: what `ldarnet align` calls."""
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
@@ -22,6 +21,7 @@ from ldarnet_analysis.control_rules import Landmarks
 from ldarnet_analysis.designed_rungs import RunModel
 from ldarnet_analysis.dropped import Dropped
 from ldarnet_analysis.given_sites import read_aligned, read_bed_sites
+from ldarnet_analysis.json_object import read_object
 from ldarnet_analysis.kmer_table import KmerLookup
 from ldarnet_analysis.panel import JUNCTION_WINDOW, PanelEntry, aligned_panel, default_panel, read_panel
 from ldarnet_analysis.panel_sites import PanelSites, aligned_sites, annotated_sites
@@ -273,7 +273,7 @@ def _facts(request: AlignRequest, genome: Genome, track: Path, fasta: Path) -> d
     }
     sidecar = track.with_name(f"{track.name}.json")
     if sidecar.is_file():
-        record = json.loads(sidecar.read_text())
+        record = read_object(sidecar, "ldarnet boundaries")
         facts["track_sidecar"] = {key: record.get(key) for key in ("model", "settings", "versions")}
     return facts
 
