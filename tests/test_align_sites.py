@@ -1,9 +1,15 @@
 """`ldarnet align` with sites, repeats and annotations that are not all on the genome, or that have no effect."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from ldarnet import vocab
+from ldarnet.genome import open_genome
 from ldarnet_analysis import align_files
+from ldarnet_analysis.positions import sense_bases
+from ldarnet_analysis.report_sections import methods_section, summary_section
+from ldarnet_analysis.result_tables import read_results
 from tests.test_align import make_inputs, run
 
 
@@ -141,3 +147,53 @@ def test_options_without_effect_are_refused(inputs, tmp_path, monkeypatch, optio
     done = run(*inputs, *options, "--out", tmp_path / "out")
     assert done.exit_code == 1 and message in " ".join(done.output.split())
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("motif", "alike"), [('iupac = "TATAWA"', "letters"), ('matrix = "M1"\np_value = 2e-3', "score")]
+)
+def test_decoys_share_the_letters_of_literals_and_the_score_of_matrices(inputs, tmp_path, motif, alike):
+    """TATAAA and TATATA score alike as TATAWA."""
+    rng = np.random.default_rng(1)
+    lines = (tmp_path / "g.fa").read_text().split()
+    for row in (1, 3):
+        ids = bytearray(lines[row], "ascii")
+        for at in range(1000, len(ids) - 100, 250):
+            ids[at : at + 6] = [b"TATAAA", b"TATATA"][rng.integers(2)]
+        lines[row] = ids.decode()
+    (tmp_path / "g.fa").write_text("\n".join(lines) + "\n")
+    (tmp_path / "m.meme").write_text(MEME)
+    (tmp_path / "p.toml").write_text(f'[[entry]]\nname = "T"\n{motif}\nstrands = "sense"\nwindow = [-250, 250]\n')
+    files = ["--panel", tmp_path / "p.toml", "--motifs", tmp_path / "m.meme", "--annotation", tmp_path / "a.gtf"]
+    done = run(*inputs, *files, "--controls", "same-kmer", "--flank", 50, "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    sites, pairs = table(tmp_path, "sites").set_index("site_id"), table(tmp_path, "pairs")
+    with open_genome(tmp_path / "g.fa") as genome:
+
+        def kmer(row):
+            return vocab.decode(sense_bases(genome, row.chrom, row.cut, row.strand, 0, 6))
+
+        same = [kmer(row) == kmer(sites.loc[row.site_id]) for row in pairs.itertuples()]
+    assert len(same) > 20 and all(same) == (alike == "letters")
+    results = read_results(tmp_path / "out")
+    assert results.scored_classes == (frozenset("T") if alike == "score" else frozenset())
+    page = summary_section(results)
+    assert ("places with the same score of the matrix" in page) == ("same score</td>" in page) == (alike == "score")
+    assert ("Controls of rung same-kmer share the score, not the letters, of T." in methods_section(results)) == (
+        alike == "score"
+    )
+
+
+MEME = """MEME version 4
+
+ALPHABET= ACGT
+
+MOTIF M1 box
+letter-probability matrix: alength= 4 w= 6 nsites= 100
+0.01 0.01 0.01 0.97
+0.97 0.01 0.01 0.01
+0.01 0.01 0.01 0.97
+0.97 0.01 0.01 0.01
+0.49 0.01 0.01 0.49
+0.97 0.01 0.01 0.01
+"""

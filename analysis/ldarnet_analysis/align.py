@@ -260,6 +260,8 @@ class Analysis:
             exclude = pd.concat([exclude, regions_around(tss, first, end)], ignore_index=True)
             if rung == "same-kmer":
                 pool = outside_windows(motif_hits(self.genome, None, entry.motif.scored), tss, entry.motif)
+                if entry.motif.is_literal:  # its sites are told apart by their letters, which `score` would pass over
+                    pool = pool.drop(columns="score")
         landmarks = Landmarks(
             annotated=pd.concat(annotated)[["chrom", "cut", "strand"]].drop_duplicates() if annotated else None,
             exclude_regions=exclude,

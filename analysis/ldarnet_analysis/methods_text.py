@@ -89,12 +89,15 @@ def _controls(results: Results) -> str:
     rules = [RULES[rung] for rung in drawn.index if rung in RULES]
     calipers = sorted({f"{reach:g}" for each in rules for reach in each.calipers.values()})
     within = f" within calipers of {' and '.join(calipers)} standard deviations" if calipers else ""
+    scored = sorted(results.scored_classes) if "same-kmer" in drawn.index else []
+    named = ", ".join(scored)
+    by_score = f" Controls of rung same-kmer share the score, not the letters, of {named}." if scored else ""
     forced = " unless forced (here they were forced)" if _settings(results).get("force") is True else ""
     return (
         f"Controls were paired with sites, each place used once: {', '.join(parts)}. Covariates were matched by "
         f"nearest neighbour{within}, never widened; sites without a control were left out and are listed. Comparisons "
         f"with a standardised mean difference above {MAX_SMD:g} in any matched covariate after matching were "
-        f"refused{forced}."
+        f"refused{forced}.{by_score}"
     )
 
 

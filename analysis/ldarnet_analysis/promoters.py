@@ -57,6 +57,11 @@ class MotifEntry:
                 f"{self.name}: expected a window that holds the motif ({self.scored.width} bases), got {first}..{end}"
             )
 
+    @property
+    def is_literal(self) -> bool:
+        """Whether it is an IUPAC string: decoys then share their site's letters, else its score."""
+        return isinstance(self.motif, str)
+
     @cached_property
     def scored(self) -> Motif:
         """Scores and threshold."""

@@ -68,14 +68,18 @@ def read_section(results: Results) -> str:
 def summary_section(results: Results) -> str:
     """The pre-registered tests in words, and all tests as a table."""
     tests = results["tests"]
-    findings = [f"{name}. {headline(tests, name)}" for name in results.classes]
+    scored = results.scored_classes
+    all_tests = tests_table_html(tests, "All tests, on every signal and rung", scored=scored)
+    findings = [f"{name}. {headline(tests, name, by_score=name in scored)}" for name in results.classes]
     parts = [
         paragraph("The pre-registered test of each class:"),
         bullets(findings),
-        tests_table_html(primary_rows(tests), "Pre-registered tests: residual against the same k-mer"),
+        tests_table_html(
+            primary_rows(tests), "Pre-registered tests: residual against the same k-mer or score", scored=scored
+        ),
         _overview_image(results, "primary-tests"),
         paragraph(f"How to read the words: {RULE}", "soft"),
-        folded(f"All {len(tests):,} tests", tests_table_html(tests, "All tests, on every signal and rung")),
+        folded(f"All {len(tests):,} tests", all_tests),
     ]
     return section("What was found", parts, "found")
 
@@ -101,12 +105,14 @@ def class_section(results: Results, cls: str, identifier: str) -> str:
     sites = results.of_class("sites", cls)
     counted = f"{len(sites):,} sites in {sites['locus'].nunique():,} loci, {sites['gene'].nunique():,} genes."
     tests = results.of_class("tests", cls)
+    scored = results.scored_classes
+    shown = tests_table_html(tests, f"Tests of {cls}", names_class=False, scored=scored)
     parts = [
-        paragraph(headline(results["tests"], cls), "finding"),
+        paragraph(headline(results["tests"], cls, by_score=cls in scored), "finding"),
         paragraph(counted, "soft"),
         _class_image(results, cls, "panel", TWO_COLUMNS),
         _class_image(results, cls, "forest", TWO_COLUMNS),
-        folded(f"Tests of {cls}", tests_table_html(tests, f"Tests of {cls}", names_class=False)) if len(tests) else "",
+        folded(f"Tests of {cls}", shown) if len(tests) else "",
         odds_table_html(results.of_class("odds", cls)),
         peaks_table_html(results.of_class("peaks", cls)),
         unmatched_table_html(results, cls),

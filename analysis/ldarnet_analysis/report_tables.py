@@ -1,6 +1,6 @@
 """The tables of the report, as HTML: numbers as a reader wants them, each row with its words."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import pandas as pd
@@ -9,18 +9,23 @@ from ldarnet_analysis.balance_plot import COVARIATE_LABELS
 from ldarnet_analysis.html_text import Cell, folded, table
 from ldarnet_analysis.result_tables import Results
 from ldarnet_analysis.style import LOOKS, RUNGS, SIGNALS, signed
-from ldarnet_analysis.verdicts import chance_number, rows_of, verdict
+from ldarnet_analysis.verdicts import chance_number, rows_of, rung_look, verdict
 
 
-def tests_table_html(tests: pd.DataFrame, caption: str, *, names_class: bool = True) -> str:
-    """Tests with their verdicts; `names_class` says in each row which class it is of."""
+def tests_table_html(
+    tests: pd.DataFrame, caption: str, *, names_class: bool = True, scored: Container[str] = ()
+) -> str:
+    """Tests with their verdicts; `names_class` says in each row which class it is of.
+
+    `scored`: classes whose same-kmer controls share a score.
+    """
     classes = tests["class"].astype(str)
     rows = (
         (
             *([name] if names_class else []),
-            LOOKS[test.rung].label,
+            rung_look(test.rung, by_score=name in scored).label,
             SIGNALS[signal].name,
-            verdict(test),
+            verdict(test, by_score=name in scored),
             Cell(signed(test.effect, 4), test.effect),
             _interval(test.lo, test.hi, "+.4f"),
             Cell(chance_number(test.p), test.p),

@@ -82,6 +82,16 @@ class Results:
                 found[str(entry.get("name"))] = (window[0], window[1])
         return found
 
+    @property
+    def scored_classes(self) -> frozenset[str]:
+        """Classes that are motifs given as matrices: their same-kmer controls share the score, not the letters."""
+        panel = self.run.get("panel")
+        entries = [entry for entry in panel if isinstance(entry, dict)] if isinstance(panel, list) else []
+        motif_of = {str(entry.get("name")): entry.get("motif") for entry in entries}
+        return frozenset(
+            name for name, motif in motif_of.items() if isinstance(motif, dict) and motif.get("p_value") is not None
+        )
+
     def matrix(self, site_class: str, signal: str = "raw", rung: str = SITES) -> SavedMatrix | None:
         """The profile matrix of a class; None if the analysis has none. Raises ValueError for a damaged one."""
         end = "" if signal == "raw" else f".{signal}"

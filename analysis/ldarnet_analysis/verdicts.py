@@ -6,7 +6,7 @@ from typing import Protocol, cast
 import pandas as pd
 
 from ldarnet_analysis.primary import PRIMARY_FAMILY
-from ldarnet_analysis.style import LOOKS, SIGNALS, signed
+from ldarnet_analysis.style import LOOKS, SIGNALS, Look, signed
 
 ALPHA = 0.05
 
@@ -15,7 +15,8 @@ RULE = (
     f"have no q, and say so if p is at most {ALPHA:g}, marked “not adjusted”. Otherwise it says “no difference found” "
     "and the smallest difference that it would have found with a power of 0.8. A test that could not be made says why. "
     "The pre-registered family is one test per site class: the residual against controls with the same k-mer "
-    f"(rung {PRIMARY_FAMILY['rung']}), adjusted by Benjamini and Hochberg. Only this test may say that cuts go with "
+    f"(rung {PRIMARY_FAMILY['rung']}; of a motif given as a matrix: with the same score, whatever the letters), "
+    "adjusted by Benjamini and Hochberg. Only this test may say that cuts go with "
     "function: a difference of raw probabilities alone may be nothing but a difference of letters near the cut."
 )
 
@@ -40,8 +41,8 @@ def rows_of(tests: pd.DataFrame) -> Sequence[Test]:
     return cast(Sequence[Test], list(tests.itertuples()))
 
 
-def verdict(test: Test) -> str:
-    """The words for one row of the tests."""
+def verdict(test: Test, *, by_score: bool = False) -> str:
+    """The words for one row of the tests; `by_score` as in `rung_look`."""
     if test.status != "ok":
         return f"could not be tested: {_why(test)}"
     adjusted = not pd.isna(test.q)
@@ -50,24 +51,32 @@ def verdict(test: Test) -> str:
         return "could not be tested: no p value"
     if chance <= ALPHA:
         side = "above" if test.effect > 0 else "below"
-        return f"{side} {LOOKS[test.rung].control}" + ("" if adjusted else " (not adjusted)")
+        return f"{side} {rung_look(test.rung, by_score=by_score).control}" + ("" if adjusted else " (not adjusted)")
     power = f"; one of {test.mde:.2g} would have been" if not pd.isna(test.mde) else ""
     return f"no difference found{power}"
 
 
-def headline(tests: pd.DataFrame, site_class: str) -> str:
-    """One sentence on the primary test of a class."""
+def rung_look(rung: str, *, by_score: bool = False) -> Look:
+    """The look of a rung; `by_score` for classes whose same-kmer controls share the score of a matrix instead."""
+    if by_score and rung == PRIMARY_FAMILY["rung"]:
+        return LOOKS[rung]._replace(label="same score", control="same-score control")
+    return LOOKS[rung]
+
+
+def headline(tests: pd.DataFrame, site_class: str, *, by_score: bool = False) -> str:
+    """One sentence on the primary test of a class; `by_score` as in `rung_look`."""
+    alike = "the same score of the matrix" if by_score else "the same k-mer"
     primary = rows_of(primary_rows(tests, site_class))
     if not primary:
-        return "The pre-registered test (residual against the same k-mer) is not among the tests."
+        return f"The pre-registered test (residual against {alike}) is not among the tests."
     test = primary[0]
     if test.status != "ok":
         return f"The pre-registered test could not be made: {_why(test)}."
     if pd.isna(test.q) or test.q > ALPHA:
-        found = "No difference was found between the residual at sites and at other places with the same k-mer"
+        found = f"No difference was found between the residual at sites and at other places with {alike}"
     else:
         side = "above" if test.effect > 0 else "below"
-        found = f"The residual at sites is {side} that at other places with the same k-mer"
+        found = f"The residual at sites is {side} that at other places with {alike}"
     return f"{found}: {effect_text(test)}, {chance_text(test.p, test.q)}."
 
 
