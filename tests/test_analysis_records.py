@@ -5,7 +5,7 @@ import pytest
 from ldarnet.genome import Contig
 from ldarnet_analysis.dropped import Dropped
 from ldarnet_analysis.placing import on_genome
-from ldarnet_analysis.records import lift_sites, lift_to_records, records_in_names
+from ldarnet_analysis.records import lift_sites, lift_to_records, read_records, records_in_names
 from ldarnet_analysis.splicing import splice_sites
 from tests.made_up_transcripts import annotation_of, records_of, rows, transcript
 
@@ -92,3 +92,45 @@ def test_records_are_read_from_names_with_a_span():
     ]  # fmt: skip
     with pytest.raises(ValueError, match="chr1:1-10: expected 10 bases, got 9"):
         records_in_names([Contig("chr1:1-10", 9)])
+
+
+HEADER = "contig\tchrom\tstart\tend\tstrand\n"
+
+
+def test_records_are_read_from_a_file(tmp_path):
+    path = tmp_path / "r.tsv"
+    path.write_text(f"# cut out\n{HEADER}\nA#1\t1\t5\t70\t+\nNA\tNA\t0\t9\t-\n")
+    found = read_records(path)
+    assert rows(found, *found.columns) == {("A#1", "1", 5, 70, "+"), ("NA", "NA", 0, 9, "-")}
+    assert found["start"].dtype == found["end"].dtype == "int64"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HEADER + "A\t1\t1,000\t2000\t+\n", "line 2: expected the start as a whole number, got '1,000'"),
+        (HEADER + "A\t1\t0\t5\t+\nB\t\t0\t9\t+\n", "line 3: expected contig, chrom, start, end, strand, none of them"),
+        (HEADER + "A\t1\t0\t9\n", "line 2: expected contig, chrom, start, end, strand, none of them empty"),
+        (HEADER + "A\t1\t9\t9\t+\n", "line 2: expected a record with 0 <= start < end"),
+        (HEADER + "A\t1\t0\t9\t.\n", "line 2: expected a record with 0 <= start < end and strand"),
+        ("contig\tstart\n", "line 1: expected the columns contig, chrom, start, end, strand, got contig, start"),
+        (HEADER, "expected a header line and records, got none"),
+    ],
+)
+def test_broken_files_of_records_say_where(tmp_path, text, message):
+    path = tmp_path / "r.tsv"
+    path.write_text(text)
+    with pytest.raises(ValueError) as error:
+        read_records(path)
+    assert str(error.value).startswith(str(path)) and message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"), [("start", "1,000", "start as a whole"), ("chrom", float("nan"), "as chrom")]
+)
+def test_tables_of_records_with_other_values_are_refused(column, value, message):
+    annotation = annotation_of(transcript("t", "+", [(0, 30)]))
+    table = records_of(("A", "chr1", 0, 9, "+"), ("B", "chr1", 10, 19, "+")).astype(object)
+    table.loc[1, column] = value
+    with pytest.raises(ValueError, match=f"record 2: expected .*{message}"):
+        lift_to_records(annotation, table)

@@ -26,7 +26,7 @@ from ldarnet_analysis.kmer_table import KmerLookup
 from ldarnet_analysis.panel import JUNCTION_WINDOW, PanelEntry, aligned_panel, default_panel, read_panel
 from ldarnet_analysis.panel_sites import PanelSites, aligned_sites, annotated_sites
 from ldarnet_analysis.placing import on_contigs
-from ldarnet_analysis.records import RECORD_COLUMNS
+from ldarnet_analysis.records import read_records
 from ldarnet_analysis.repeats import read_soft_mask
 from ldarnet_analysis.results import draw_results
 
@@ -56,7 +56,7 @@ def align_files(request: AlignRequest, say: Callable[[str], None], run_model: Ru
     settings = _settings(request)
     if request.sites is None:
         settings.check_panel(panel)
-    records = _records(request.records)
+    records = None if request.records is None else read_records(request.records)
     request.out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         aligned, fasta = _write_aligned(request) if request.aligned else (None, request.fasta)
@@ -182,15 +182,6 @@ def _sites(
     assert request.annotation is not None, "the command checks it"
     annotation = read_annotation(request.annotation)
     return annotated_sites(annotation, genome, panel, records=records), panel
-
-
-def _records(path: Path | None) -> pd.DataFrame | None:
-    if path is None:
-        return None
-    table = pd.read_csv(path, sep="\t", dtype={"contig": str, "chrom": str, "strand": str}, comment="#")
-    if list(table.columns) != RECORD_COLUMNS:
-        raise ValueError(f"{path}: expected the columns {', '.join(RECORD_COLUMNS)}, got {', '.join(table.columns)}")
-    return table
 
 
 def _to_avoid(

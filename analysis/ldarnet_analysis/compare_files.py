@@ -7,8 +7,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from ldarnet.genome import Genome, Interval, open_genome, parse_regions
 from ldarnet.tracks.formats import format_of
 from ldarnet_analysis.annotations import read_annotation
@@ -20,7 +18,7 @@ from ldarnet_analysis.motifs import CountMatrix
 from ldarnet_analysis.panel import read_panel
 from ldarnet_analysis.panel_sites import PanelSites, annotated_sites
 from ldarnet_analysis.promoter_presets import MATRIX_PRESETS
-from ldarnet_analysis.records import RECORD_COLUMNS
+from ldarnet_analysis.records import read_records
 from ldarnet_analysis.result_files import write_results
 from ldarnet_analysis.segment_build import Sources, Training, build_segmenters, open_tracks
 from ldarnet_analysis.segment_specs import SegmenterSpec, parse_segmenter
@@ -109,14 +107,7 @@ def _training(
 def _sites(request: CompareRequest, genome: Genome, notes: list[str]) -> PanelSites | None:
     if request.annotation is None:
         return None
-    records = None
-    if request.records is not None:
-        records = pd.read_csv(
-            request.records, sep="\t", dtype={"contig": str, "chrom": str, "strand": str}, comment="#"
-        )
-        if list(records.columns) != RECORD_COLUMNS:
-            got = ", ".join(records.columns)
-            raise ValueError(f"{request.records}: expected the columns {', '.join(RECORD_COLUMNS)}, got {got}")
+    records = None if request.records is None else read_records(request.records)
     panel = read_panel(request.panel, request.motif_file)
     sites = annotated_sites(read_annotation(request.annotation), genome, panel, records=records)
     notes += sites.notes

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from ldarnet.genome import Contig
 from ldarnet_analysis.aliases import match_chromosomes
 from ldarnet_analysis.annotations import Annotation
 from ldarnet_analysis.dropped import Dropped
+from ldarnet_analysis.lines import numbered_lines, whole_number
 from ldarnet_analysis.sites import check_sites
 from ldarnet_analysis.transcripts import TRANSCRIPT_COLUMNS, Transcript, transcript_table
 
@@ -37,6 +39,33 @@ class _Record(NamedTuple):
     def turn(self, strand: str) -> str:
         """A strand of the chromosome as the sequence has it."""
         return strand if self.strand == "+" else _OTHER_STRAND[strand]
+
+
+def read_records(path: str | Path) -> pd.DataFrame:
+    """The table with `RECORD_COLUMNS` in a file of tab-separated text; lines that begin with # are passed over.
+
+    Raises ValueError, with file and line, for other columns, empty cells, starts and ends that are no whole numbers,
+    spans without a base, strands other than + and -, and for a file without records.
+    """
+    rows: list[_Record] = []
+    header: list[str] | None = None
+    for number, line in numbered_lines(path):
+        if not line.strip() or line.startswith("#"):
+            continue
+        where, cells = f"{path}, line {number}", [cell.strip() for cell in line.split("\t")]
+        if header is None:
+            header = cells
+            if header != RECORD_COLUMNS:
+                raise ValueError(f"{where}: expected the columns {', '.join(RECORD_COLUMNS)}, got {', '.join(cells)}")
+            continue
+        if len(cells) != len(RECORD_COLUMNS) or "" in cells:
+            raise ValueError(f"{where}: expected {', '.join(RECORD_COLUMNS)}, none of them empty, got {cells}")
+        contig, chrom, start, end, strand = cells
+        span = whole_number(start, "the start", where), whole_number(end, "the end", where)
+        rows.append(_check_record(_Record(contig, chrom, *span, strand), f"{where}: "))
+    if not rows:
+        raise ValueError(f"{path}: expected a header line and records, got none")
+    return pd.DataFrame(rows, columns=RECORD_COLUMNS)
 
 
 def records_in_names(contigs: Sequence[Contig]) -> pd.DataFrame:
@@ -106,6 +135,7 @@ def _meeting(
     chrom: pd.Series, start: pd.Series, end: pd.Series, records: pd.DataFrame
 ) -> Iterator[tuple[_Record, np.ndarray]]:
     """Every record with the rows (ascending) whose interval shares a base with it."""
+    checked = _checked(records)
     chroms = sorted(records["chrom"].unique())
     match = match_chromosomes(chroms, sorted(chrom.unique()), what="the records", where="the annotation")
     rows_of = {name: rows for name, rows in chrom.groupby(chrom).indices.items()}
@@ -114,7 +144,7 @@ def _meeting(
         rows = rows_of[name][np.argsort(start.to_numpy()[rows_of[name]], kind="stable")]
         ends = end.to_numpy()[rows]
         sorted_of[name] = (rows, start.to_numpy()[rows], ends, np.maximum.accumulate(ends))
-    for record in _checked(records):
+    for record in checked:
         if record.chrom not in match.names:
             continue
         rows, starts, ends, furthest = sorted_of[match.names[record.chrom]]
@@ -127,11 +157,20 @@ def _checked(records: pd.DataFrame) -> list[_Record]:
     missing = [name for name in RECORD_COLUMNS if name not in records.columns]
     if missing:
         raise ValueError(f"expected records with the columns {', '.join(RECORD_COLUMNS)}; missing: {missing}")
-    checked = [_Record(*row) for row in records[RECORD_COLUMNS].itertuples(index=False)]
-    for record in checked:
-        if not 0 <= record.start < record.end or record.strand not in ("+", "-"):
-            raise ValueError(f"expected a record with 0 <= start < end and strand + or -, got {record}")
-    return checked
+    rows = records[RECORD_COLUMNS].itertuples(index=False)
+    return [_check_record(_Record(*row), f"record {number}: ") for number, row in enumerate(rows, start=1)]
+
+
+def _check_record(record: _Record, where: str) -> _Record:
+    for name, value in (("contig", record.contig), ("chrom", record.chrom)):
+        if not isinstance(value, str) or not value:
+            raise ValueError(f"{where}expected a name as {name}, got {value!r}")
+    for name, number in (("start", record.start), ("end", record.end)):
+        if not isinstance(number, int | np.integer):
+            raise ValueError(f"{where}expected {name} as a whole number, got {number!r}")
+    if not 0 <= record.start < record.end or record.strand not in ("+", "-"):
+        raise ValueError(f"{where}expected a record with 0 <= start < end and strand + or -, got {record}")
+    return record
 
 
 def _lift_transcript(row: Transcript, record: _Record) -> Transcript:
