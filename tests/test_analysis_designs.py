@@ -2,6 +2,7 @@
 
 from collections import Counter
 from itertools import permutations
+from math import prod
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from ldarnet_analysis.ablation import ablate, literal_test
 from ldarnet_analysis.controls import PAIR_COLUMNS
 from ldarnet_analysis.design_files import read_design, write_design
 from ldarnet_analysis.designs import DESIGN_COLUMNS, DESIGNED_RUNGS, design, join_designs, local_span, record_pairs
+from ldarnet_analysis.shuffles import num_arrangements
 from ldarnet_analysis.sites import make_sites
 from tests.genome_arrays import genome_of, random_ids, reversed_genome, reversed_table, sense, some_sites
 
@@ -76,7 +78,10 @@ def test_each_rung_changes_what_it_says_and_nothing_else(seed, k, site_class):
             (before,) = native[site_id]
             assert len(changed) == 2
             for after in changed:
-                assert not np.array_equal(before, after)
+                if np.array_equal(before, after):
+                    # drawn by chance where there are few orders, as of 10 letters with k = 3
+                    parts = [before[:start], before[end:]] if rung == "planted" else [before]
+                    assert rung != "ablated" and 1 < prod(num_arrangements(part, k) for part in parts) < 10**6
                 if rung == "shuffled":
                     assert klets(before, k) == klets(after, k)
                 elif rung == "planted":
