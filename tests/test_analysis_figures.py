@@ -368,3 +368,18 @@ def test_a_png_of_few_colours_keeps_its_pixels():
     reduced = palette_png(out.getvalue())
     with Image.open(io.BytesIO(reduced)) as image:
         np.testing.assert_array_equal(np.asarray(image.convert("RGB")), pixels)
+
+
+def test_controls_of_a_matrix_are_called_by_what_they_share():
+    tests = TESTS[TESTS["class"] == "donor"]
+    for scored, label in (((), "same k-mer"), (("donor",), "same score")):
+        figure = figures.forest_figure(tests, "donor", scored=scored)
+        words = " ".join(" ".join(texts_of(ax)) for ax in figure.axes)
+        assert {each: each in words for each in ("same k-mer", "same score")} == {
+            each: each == label for each in ("same k-mer", "same score")
+        }
+        figure = panel_figure("donor", PROFILES, tests=tests, by_score=bool(scored))
+        legend = " ".join(text.get_text() for text in figure.legends[0].get_texts())
+        caption = figure.get_supxlabel()
+        assert ("same-score control" in legend and "same-score" in caption) == bool(scored)
+        assert ("same-kmer control" in legend and "same-kmer" in caption) == (not scored)

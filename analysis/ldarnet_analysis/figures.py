@@ -100,9 +100,12 @@ def class_figure(results: Results, cls: str, name: str, preset: Preset = ONE_COL
         if not (profiles["rung"] == SITES).any():
             return None
         logo, window = results.of_class("logos", cls), results.windows.get(cls)
-        return panel_figure(cls, profiles, tests=results["tests"], logo=logo, window=window, preset=preset)
+        tests, by_score = results["tests"], cls in results.scored_classes
+        return panel_figure(cls, profiles, tests=tests, logo=logo, window=window, preset=preset, by_score=by_score)
     if name == "forest":
-        return forest_figure(results["tests"], cls, preset=preset) if len(results.of_class("tests", cls)) else None
+        if results.of_class("tests", cls).empty:
+            return None
+        return forest_figure(results["tests"], cls, preset=preset, scored=results.scored_classes)
     if name == "balance":
         return balance_figure(results, cls, preset) if len(results.of_class("balance", cls)) else None
     signal = CLASS_FIGURES[name]

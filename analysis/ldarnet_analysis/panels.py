@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,19 +16,19 @@ from ldarnet_analysis.logos import UNIFORM, draw_logo
 from ldarnet_analysis.style import (
     BLACK,
     GREY,
-    LOOKS,
     ONE_COLUMN,
     PALE,
     RUNGS,
     SIGNALS,
     SITES,
+    Look,
     Preset,
     figure_style,
     new_figure,
     rim,
     small_size,
 )
-from ldarnet_analysis.verdicts import chance_text, effect_text, primary_rows, rows_of
+from ldarnet_analysis.verdicts import chance_text, effect_text, primary_rows, rows_of, rung_look
 
 CLOSE_SPAN = (-20, 20)
 _DRAWN_CONTROLS = ("matched", "same-kmer")
@@ -43,14 +44,17 @@ def draw_profile(
     rungs: Sequence[str] = (),
     span: tuple[int, int] | None = None,
     window: tuple[int, int] | None = None,
+    by_score: bool = False,
 ) -> None:
     """Draw the mean profile of a class on one signal, with the controls of `rungs`, each with its interval as a band.
 
     Rows of the sites have rung "sites". Where lo and hi are NaN (under 20 loci) there is a line and no band. `span`
-    limits the offsets drawn; `window` (first, last) is shaded. Raises ValueError for profiles that are not there.
+    limits the offsets drawn; `window` (first, last) is shaded; `by_score` as in `verdicts.rung_look`. Raises ValueError
+    for profiles that are not there.
     """
     for rung in (SITES, *rungs):
-        _draw_line(profile_rows(profiles, cls, rung, signal, span), rung, ax)
+        rows = profile_rows(profiles, cls, rung, signal, span)
+        _draw_line(rows, rung_look(rung, by_score=by_score), ax, is_site=rung == SITES)
     if window is not None:
         ax.axvspan(window[0] - 0.5, window[1] + 0.5, color=PALE, alpha=0.5, linewidth=0, zorder=0)
     ax.axvline(0, color=GREY, linewidth=0.5, linestyle=":", zorder=0)
@@ -86,6 +90,7 @@ def panel_figure(
     window: tuple[int, int] | None = None,
     background: Sequence[float] = UNIFORM,
     preset: Preset = ONE_COLUMN,
+    by_score: bool = False,
 ) -> Figure:
     """Profile, residual and hard-cut rate of a class with its controls, over the logo of the aligned sequence.
 
@@ -99,7 +104,8 @@ def panel_figure(
     parts = [*signals, *(["logo"] if logo is not None and len(logo) else [])]
     is_wide = preset is not ONE_COLUMN
     caption_inside = is_wide and "logo" in parts
-    caption = panel_caption(cls, profiles, tests, int(preset.text_chars * (0.42 if caption_inside else 1)))
+    num_chars = int(preset.text_chars * (0.42 if caption_inside else 1))
+    caption = panel_caption(cls, profiles, tests, num_chars, by_score=by_score)
     with figure_style():
         caption_mm = 0 if caption_inside else 2.8 * (caption.count("\n") + 1)
         figure = new_figure(preset, sum(_ROW_MM[part] for part in parts) + caption_mm + 15)
@@ -114,9 +120,10 @@ def panel_figure(
         close = _column(figure, grid, parts, 1 if is_wide else 0)
         for signal in signals:
             drawn = [rung for rung in _chosen(profiles, cls, rungs) if _has(profiles, cls, rung, signal)]
-            draw_profile(profiles, close[signal], cls=cls, signal=signal, rungs=drawn, span=span, window=window)
+            draw = partial(draw_profile, cls=cls, signal=signal, rungs=drawn, window=window, by_score=by_score)
+            draw(profiles, close[signal], span=span)
             if is_wide:
-                draw_profile(profiles, wide[signal], cls=cls, signal=signal, rungs=drawn, window=window)
+                draw(profiles, wide[signal])
                 _same_height(wide[signal], close[signal])
         if logo is not None and "logo" in close:
             draw_logo(logo, close["logo"], span=span, background=background)
@@ -133,24 +140,24 @@ def panel_figure(
     return figure
 
 
-def panel_caption(cls: str, profiles: pd.DataFrame, tests: pd.DataFrame | None, num_chars: int) -> str:
+def panel_caption(
+    cls: str, profiles: pd.DataFrame, tests: pd.DataFrame | None, num_chars: int, *, by_score: bool = False
+) -> str:
     """Sites and loci of the class, and its primary test if there is one, in lines of at most so many letters."""
     sites = profiles[(profiles["class"] == cls) & (profiles["rung"] == SITES)]
     counts = f"{cls}: {int(sites['n_sites'].max()):,} sites in {int(sites['n_loci'].max()):,} loci"
     no_band = sites[["lo", "hi"]].isna().all(axis=None)
     sentences = [f"{counts}, too few for intervals." if no_band else f"{counts}. Bands: pointwise 95 % intervals."]
     for test in [] if tests is None else rows_of(primary_rows(tests, cls)):
-        against = f"Residual against {LOOKS[test.rung].control}s"
+        against = f"Residual against {rung_look(test.rung, by_score=by_score).control}s"
         # the parts of a number must not be parted by a line's end
         found = f"{effect_text(test)}, {chance_text(test.p, test.q)}".replace(" = ", "\u00a0=\u00a0")
         sentences.append(f"{against}: {found}." if test.status == "ok" else f"{against} not tested: {test.status}.")
     return "\n".join(line for sentence in sentences for line in textwrap.wrap(sentence, num_chars))
 
 
-def _draw_line(rows: pd.DataFrame, rung: str, ax: Axes) -> None:
-    look = LOOKS[rung]
+def _draw_line(rows: pd.DataFrame, look: Look, ax: Axes, *, is_site: bool) -> None:
     offsets, mean, lo, hi = (rows[name].to_numpy(dtype=np.float64) for name in ("offset", "mean", "lo", "hi"))
-    is_site = rung == SITES
     if not (np.isnan(lo) | np.isnan(hi)).all():
         ax.fill_between(offsets, lo, hi, color=look.colour, alpha=0.22 if is_site else 0.18, linewidth=0, zorder=1)
     ax.plot(

@@ -113,11 +113,11 @@ def class_section(results: Results, cls: str, identifier: str) -> str:
         _class_image(results, cls, "panel", TWO_COLUMNS),
         _class_image(results, cls, "forest", TWO_COLUMNS),
         folded(f"Tests of {cls}", shown) if len(tests) else "",
-        odds_table_html(results.of_class("odds", cls)),
+        odds_table_html(results.of_class("odds", cls), by_score=cls in scored),
         peaks_table_html(results.of_class("peaks", cls)),
         unmatched_table_html(results, cls),
         _class_image(results, cls, "balance"),
-        balance_table_html(results.of_class("balance", cls), cls),
+        balance_table_html(results.of_class("balance", cls), cls, by_score=cls in scored),
         side_by_side(_class_image(results, cls, name) for name in ("heatmap", "heatmap-residual")),
     ]
     return section(cls, parts, identifier)

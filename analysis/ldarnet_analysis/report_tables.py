@@ -8,7 +8,7 @@ import pandas as pd
 from ldarnet_analysis.balance_plot import COVARIATE_LABELS
 from ldarnet_analysis.html_text import Cell, folded, table
 from ldarnet_analysis.result_tables import Results
-from ldarnet_analysis.style import LOOKS, RUNGS, SIGNALS, signed
+from ldarnet_analysis.style import RUNGS, SIGNALS, signed
 from ldarnet_analysis.verdicts import chance_number, rows_of, rung_look, verdict
 
 
@@ -44,13 +44,13 @@ def tests_table_html(
     )
 
 
-def odds_table_html(odds: pd.DataFrame) -> str:
-    """Odds of hard cuts; nothing without any."""
+def odds_table_html(odds: pd.DataFrame, *, by_score: bool = False) -> str:
+    """Odds of hard cuts of a class; nothing without any. `by_score` as in `verdicts.rung_look`."""
     if odds.empty:
         return ""
     rows = (
         (
-            LOOKS[str(row["rung"])].label,
+            rung_look(str(row["rung"]), by_score=by_score).label,
             _number(row["site_share"], ".3f"),
             _number(row["control_share"], ".3f"),
             _number(row["odds_ratio"], ".2f"),
@@ -97,17 +97,18 @@ def unmatched_table_html(results: Results, cls: str) -> str:
         why = ", ".join(f"{kind} ({num:,})" for kind, num in kinds.items())
         without = num_sites - paired
         shares = (Cell(f"{paired:,}", paired), Cell(f"{without:,}", without))
-        rows.append((LOOKS[rung].label, *shares, why or ("not recorded" if without else "")))
+        label = rung_look(rung, by_score=cls in results.scored_classes).label
+        rows.append((label, *shares, why or ("not recorded" if without else "")))
     return table(["control", "sites with", "sites without", "why without"], rows, "Pairing") if rows else ""
 
 
-def balance_table_html(balance: pd.DataFrame, cls: str) -> str:
-    """Covariates of a class before and after matching, folded; nothing without any."""
+def balance_table_html(balance: pd.DataFrame, cls: str, *, by_score: bool = False) -> str:
+    """Covariates of a class before and after matching, folded; nothing without any. `by_score` as in `rung_look`."""
     if balance.empty:
         return ""
     rows = (
         (
-            LOOKS[str(row["rung"])].label,
+            rung_look(str(row["rung"]), by_score=by_score).label,
             COVARIATE_LABELS.get(str(row["covariate"]), str(row["covariate"])),
             _number(row["smd_before"], "+.3f"),
             _number(row["smd_after"], "+.3f"),
