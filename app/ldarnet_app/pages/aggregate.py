@@ -51,7 +51,9 @@ def _draw(inputs: Inputs, folder: Path, theme: Theme) -> None:
     if not classes_of(results):
         raise ValueError(f"{folder / 'tests.tsv'}: expected tests of at least one class, got none")
     choice = choose(results)
-    st.markdown(literal(f"All sites, pre-registered: {headline(results['tests'], choice.site_class)}"))
+    by_score = choice.site_class in results.scored_classes
+    finding = headline(results["tests"], choice.site_class, by_score=by_score)
+    st.markdown(literal(f"All sites, pre-registered: {finding}"))
     if not choice.subset.is_whole:
         _announce_part(results, choice)
     _draw_profiles(results, stamp, choice, theme)

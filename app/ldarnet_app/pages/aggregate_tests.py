@@ -6,7 +6,7 @@ import streamlit as st
 from ldarnet_analysis.primary import STATUSES
 from ldarnet_analysis.result_tables import Results
 from ldarnet_analysis.style import LOOKS, RUNGS, SIGNALS
-from ldarnet_analysis.verdicts import RULE, rows_of, verdict
+from ldarnet_analysis.verdicts import RULE, rows_of, rung_look, verdict
 from ldarnet_app.sources.results import classes_of
 
 _NUMBERS = {"effect": "%+.4f", "lo": "%+.4f", "hi": "%+.4f", "p": "%.2g", "q": "%.2g", "mde": "%.4f"}
@@ -35,7 +35,7 @@ def draw_tests(results: Results) -> None:
         st.info(f"None of the {len(tests):,} tests passes these filters.")
     else:
         st.dataframe(
-            _in_words(shown),
+            _in_words(shown, results.scored_classes),
             hide_index=True,
             height=min(36 * (len(shown) + 1) + 3, 460),
             column_config={
@@ -80,10 +80,11 @@ def filtered(
     return tests[kept]
 
 
-def _in_words(tests: pd.DataFrame) -> pd.DataFrame:
-    words = [verdict(test) for test in rows_of(tests)]
+def _in_words(tests: pd.DataFrame, scored: frozenset[str]) -> pd.DataFrame:
+    is_scored = [name in scored for name in tests["class"]]
+    words = [verdict(test, by_score=each) for test, each in zip(rows_of(tests), is_scored, strict=True)]
     shown = tests.assign(
-        rung=[LOOKS[rung].label for rung in tests["rung"]],
+        rung=[rung_look(rung, by_score=each).label for rung, each in zip(tests["rung"], is_scored, strict=True)],
         signal=[SIGNALS[signal].name for signal in tests["signal"]],
     )
     shown.insert(3, "in words", words)
