@@ -71,8 +71,9 @@ def test_when_they_are_used():
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_whole_layer_is_near(name, length):
     norm, mixer = layer(name)
-    x = torch.randn(3, length, norm.weight.shape[0])
-    valid = torch.ones(3, length, dtype=torch.bool)
+    # Many sequences: rounding errs by chance, and of a few numbers the error is anything.
+    x = torch.randn(24, length, norm.weight.shape[0])
+    valid = torch.ones(24, length, dtype=torch.bool)
     valid[1, length // 2 + 1 :] = False
     with torch.inference_mode():
         want = whole_layer(x, valid, norm, mixer) - x
