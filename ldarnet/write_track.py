@@ -18,7 +18,7 @@ import torch
 from tqdm import tqdm
 
 from ldarnet import __version__
-from ldarnet.boundaries import DEFAULT_BATCH_TOKENS, Stretch, TrackSettings, default_settings
+from ldarnet.boundaries import DEFAULT_BATCH_TOKENS, Stretch, TrackSettings, default_settings, shows_cuts
 from ldarnet.census import Census, take_census
 from ldarnet.checkpoint import load_model
 from ldarnet.data.names import find_genome
@@ -168,9 +168,7 @@ def _job(request: TrackRequest, process: Process, say: Say) -> Iterator[_Job]:
         if census.num_iupac_bp:
             say(f"{genome.name}: {census.num_iupac_bp:,} IUPAC codes are read as N")
         model = load_model(request.model, device=device, random_weights=request.random_weights)
-        if model.config.cut_prob == "router" and any(
-            format_of(request.format or out) == "bed" for out in request.outputs
-        ):
+        if not shows_cuts(model) and any(format_of(request.format or out) == "bed" for out in request.outputs):
             raise RequestError(
                 f"--out: {request.model} cuts on a grid whatever its router's probability, so that the track does not "
                 "say where chunks start; expected .bw, .bedGraph or .npz, got .bed"
