@@ -137,6 +137,7 @@ def test_windows_of_motifs_about_avoided_tss_hold_no_controls(inputs, tmp_path, 
         (["--sites", "s.bed", "--panel", "default"], "no effect of --panel with --sites"),
         (["--sites", "s.bed", "--records", "r.tsv"], "no effect of --records with --sites"),
         (["--sites", "s.bed", "--motifs", "m.meme", "--panel", "p"], "no effect of --panel, --motifs with --sites"),
+        (["--annotation", "a.gtf", "--motifs", "m.meme"], "no effect of --motifs with a panel that is no file"),
         (["--aligned", "s.bed", "--anchor-index", 3, "--avoid", "a.gtf"], "no effect of --avoid, --fasta with --align"),
     ],
 )

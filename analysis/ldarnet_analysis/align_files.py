@@ -12,8 +12,9 @@ import pandas as pd
 from ldarnet import vocab
 from ldarnet.genome import Genome, open_genome
 from ldarnet.tracks import open_track
-from ldarnet_analysis.align import ALL_RUNGS, Analysis, Settings
+from ldarnet_analysis.align import Analysis
 from ldarnet_analysis.align_request import AlignRequest
+from ldarnet_analysis.align_settings import ALL_RUNGS, Settings
 from ldarnet_analysis.aligned_sequences import AlignedSequences
 from ldarnet_analysis.annotations import read_annotation
 from ldarnet_analysis.bed import read_bed_features
@@ -23,7 +24,7 @@ from ldarnet_analysis.dropped import Dropped
 from ldarnet_analysis.given_sites import read_aligned, read_bed_sites
 from ldarnet_analysis.json_object import read_object
 from ldarnet_analysis.kmer_table import KmerLookup
-from ldarnet_analysis.panel import JUNCTION_WINDOW, PanelEntry, aligned_panel, default_panel, read_panel
+from ldarnet_analysis.panel import JUNCTION_WINDOW, PANELS, PanelEntry, aligned_panel, default_panel, read_panel
 from ldarnet_analysis.panel_sites import PanelSites, aligned_sites, annotated_sites
 from ldarnet_analysis.placing import on_contigs
 from ldarnet_analysis.records import read_records
@@ -130,6 +131,8 @@ def _refuse_without_effect(request: AlignRequest) -> None:
         _refuse_given(given, idle, "--sites, which are a class of their own on the contigs of the FASTA")
     elif request.aligned is not None:
         _refuse_given(given, ["--records", "--avoid", "--fasta"], "--aligned, whose sequences are the contigs")
+    if request.sites is None and (request.panel or "default") in PANELS:
+        _refuse_given(given, ["--motifs"], "a panel that is no file, whose entries would name their matrices")
 
 
 def _refuse_given(given: dict[str, bool], idle: list[str], choice: str) -> None:
